@@ -12,7 +12,7 @@ import { command } from "./command-in-process.ts";
 const secret = "correct horse battery";
 const owner = ["users", "add", "Olivia", "--username", "olivia", "--owner"];
 
-describe("at a terminal", { timeout: 60_000 }, () => {
+describe("at a terminal", () => {
   let folder: TemporaryFolder;
   const env: Record<string, string> = {
     GATEHOUSE_PASSWORD_SCRYPT_N: "1024",

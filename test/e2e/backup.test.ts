@@ -9,7 +9,7 @@ import { type TemporaryFolder, temporaryFolder } from "../support/temporary-fold
 const stdin = "correct horse battery\n";
 const rounds = 40;
 
-describe("gatehouse backup", { timeout: 120_000 }, () => {
+describe("gatehouse backup", () => {
   let folder: TemporaryFolder;
   const running: ServeProcess[] = [];
   beforeEach(() => {

@@ -25,7 +25,7 @@ for (const { transport, codec, kind } of [
   { transport: "ws", codec: "json", kind: "embedded" },
   { transport: "uws", codec: "msgpack", kind: "redis" },
 ] as const) {
-  describe(`a gateway under bad input, ${transport}, ${codec}, ${kind}`, { timeout: 30_000 }, () => {
+  describe(`a gateway under bad input, ${transport}, ${codec}, ${kind}`, () => {
     let folder: TemporaryFolder;
     let redis: RedisServer | undefined;
     let gateway: ServeProcess;

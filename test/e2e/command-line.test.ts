@@ -12,7 +12,7 @@ const password = "correct horse battery";
 const stdin = `${password}\n`;
 
 for (const kind of storeKinds) {
-  describe(`the command line beside a running gateway on ${kind}`, { timeout: 90_000 }, () => {
+  describe(`the command line beside a running gateway on ${kind}`, () => {
     let folder: TemporaryFolder;
     let redis: RedisServer | undefined;
     let gateway: ServeProcess;

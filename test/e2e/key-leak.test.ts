@@ -33,7 +33,7 @@ interface Dropped {
 }
 
 for (const kind of storeKinds) {
-  describe(`gatehouse keys rotate --revoke-old on ${kind}`, { timeout: 120_000 }, () => {
+  describe(`gatehouse keys rotate --revoke-old on ${kind}`, () => {
     let folder: TemporaryFolder;
     let redis: RedisServer | undefined;
     let nodes: Node[] = [];

@@ -7,7 +7,7 @@ import { within } from "../support/within.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
-describe("npm start", { timeout: 60_000 }, () => {
+describe("npm start", () => {
   let folder: TemporaryFolder;
   let npm: ChildProcess;
   beforeEach(() => {

@@ -58,7 +58,7 @@ const own = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as
   readonly dependencies: Readonly<Record<string, string>>;
 };
 
-describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
+describe("the package gatehouse-gateway", () => {
   let project: Project;
 
   beforeAll(() => {
@@ -128,7 +128,7 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
   });
 });
 
-describe("the package gatehouse-client", { timeout: 120_000 }, () => {
+describe("the package gatehouse-client", () => {
   let project: Project;
 
   beforeAll(() => {
@@ -243,7 +243,7 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
   });
 });
 
-describe("both packages", { timeout: 120_000 }, () => {
+describe("both packages", () => {
   it("agree on what commands take and give", () => {
     const project = projectWith(path.join(root, "dist/client-package"), "gatehouse-client", []);
     try {

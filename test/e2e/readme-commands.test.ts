@@ -13,7 +13,7 @@ const stdin = "correct horse battery\n";
 /** What somebody types who follows the README, in the order of its sections. */
 const sections = ["Groups and permissions", "Let a service in", "Messages by topic"];
 
-describe("the README's commands for groups, services and topics", { timeout: 120_000 }, () => {
+describe("the README's commands for groups, services and topics", () => {
   let folder: TemporaryFolder;
   let gateway: ServeProcess;
   let where: string[];

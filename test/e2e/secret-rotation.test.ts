@@ -28,7 +28,7 @@ interface Grant {
 }
 
 for (const kind of storeKinds) {
-  describe(`gatehouse secret rotate on ${kind}`, { timeout: 120_000 }, () => {
+  describe(`gatehouse secret rotate on ${kind}`, () => {
     let folder: TemporaryFolder;
     let redis: RedisServer | undefined;
     let gateway: ServeProcess | undefined;

@@ -32,7 +32,7 @@ const variables = ({ certificateFile, keyFile }: CertificateFiles) => ({
   GATEHOUSE_TLS_KEY_FILE: keyFile,
 });
 
-describe("a gateway with TLS", { timeout: 60_000 }, () => {
+describe("a gateway with TLS", () => {
   let live: CertificateFiles;
   let gateway: ServeProcess;
   let where: string[];
@@ -136,7 +136,7 @@ describe("a gateway with TLS", { timeout: 60_000 }, () => {
   });
 });
 
-describe("mistakes with TLS", { timeout: 60_000 }, () => {
+describe("mistakes with TLS", () => {
   const data = () => ["--data", path.join(folder.path, "refused")];
   const files = (cert: string, key: string) => ({
     GATEHOUSE_TLS_CERT_FILE: path.join(folder.path, cert),
@@ -184,7 +184,7 @@ it("check takes a pair that fits and shows where it is", async () => {
   expect(stdout).toContain(`tls_cert_file: ${first.certificateFile}`);
 });
 
-it("a gateway that others reach without TLS warns once", { timeout: 60_000 }, async () => {
+it("a gateway that others reach without TLS warns once", async () => {
   const open = await serve(["--host", "0.0.0.0", "--data", path.join(folder.path, "open")]);
   try {
     process.kill(open.pid, "SIGHUP");

@@ -8,6 +8,7 @@ import { builtPages } from "../support/built-pages.ts";
 import { transportNames } from "../support/gateway.ts";
 import { accessibilityFaults, complaintsOf, launchChromium } from "../support/login-page.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 /** To take the pictures of the README again: a folder to put them in. */
 const pictures = process.env.GATEHOUSE_PICTURES;
@@ -40,7 +41,7 @@ describe.each(transportNames)("the example dashboard, on %s", (transport) => {
 
   async function enter(who: "owner" | "guest"): Promise<{ page: Page; complaints: readonly string[] }> {
     const page = await browser.newPage({ viewport: { width: 900, height: 560 } });
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(pageWaitMs);
     const complaints = complaintsOf(page);
     await page.goto(`${dashboard.url}/dashboard`);
     const { username, password } = dashboard[who];

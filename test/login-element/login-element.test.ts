@@ -20,6 +20,7 @@ import {
 import { freePort } from "../support/openid-provider.ts";
 import { outsideProvider } from "../support/outside-provider.ts";
 import { openSocket } from "../support/socket-client.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 // In a real browser, on a page of another origin, under the policy of the gateway's own pages.
 let browser: Browser;
@@ -239,7 +240,7 @@ it("learns of an approval that came while its connection was down", async () => 
   const moveTo = (other: string) => document.querySelector("gatehouse-login")?.setAttribute("url", other);
   await page.getByLabel("Name").waitFor();
   await page.evaluate(moveTo, `http://127.0.0.1:${proxy.port}`);
-  await expect.poll(() => proxy.connections, { timeout: 60_000 }).toBe(1);
+  await expect.poll(() => proxy.connections, { timeout: pageWaitMs }).toBe(1);
   await page.getByLabel("Name").fill("gus");
   await page.getByRole("button", { name: "Continue" }).click();
   await page.locator("gatehouse-login .code").waitFor();
@@ -267,7 +268,7 @@ it("counts down while tries are refused", async () => {
   expect(await waiting.getAttribute("aria-disabled")).toBe("true");
   const seconds = async () => Number.parseInt((await waiting.textContent())?.match(/\d+/)?.[0] ?? "", 10);
   const first = await seconds();
-  await expect.poll(seconds, { timeout: 60_000 }).toBeLessThan(first);
+  await expect.poll(seconds, { timeout: pageWaitMs }).toBeLessThan(first);
 });
 
 it("waits for a gateway that is away, and connects by itself", async () => {

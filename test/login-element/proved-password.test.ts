@@ -6,6 +6,7 @@ import { builtPages } from "../support/built-pages.ts";
 import { ownerPassword, setUpOwner, startNode } from "../support/gateway.ts";
 import { complaintsOf, type LoginPages, launchChromium, startLoginPages } from "../support/login-page.ts";
 import { proofScrypt } from "../support/scram-client.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 // The element proves the password in a real browser, under the policy of the gateway's own pages.
 let browser: Browser;
@@ -68,7 +69,7 @@ function expectProved(seen: ReturnType<typeof watched>): void {
 it("on a page of the gateway, with a worker beside the element", async () => {
   const { url } = await gateway();
   const page = await browser.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(pageWaitMs);
   const complaints = complaintsOf(page);
   const seen = watched(page);
   await page.route("https://app.example/**", (route) => route.fulfill({ body: "the app" }));
@@ -89,7 +90,7 @@ it("on a page of the gateway, with a worker beside the element", async () => {
 it("on a page of another origin, showing how far it is", async () => {
   const { url } = await gateway();
   const page = await browser.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(pageWaitMs);
   const complaints = complaintsOf(page);
   const seen = watched(page);
   await page.goto(`${pages.origin}/?${new URLSearchParams({ url })}`);
@@ -127,7 +128,7 @@ it("takes a reset code in a password's place, and sends an imported password by 
   const [paula] = (await authority.users.list()).filter(({ isOwner }) => isOwner);
   const { code } = await authority.localLogins.createResetCode(paula?.id ?? "", true);
   const page = await browser.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(pageWaitMs);
   const enter = async (username: string, password: string) => {
     await page.goto(`${pages.origin}/?${new URLSearchParams({ url })}`);
     await page.getByLabel("User name").fill(username);

@@ -11,6 +11,7 @@ import {
   startLoginPages,
 } from "../support/login-page.ts";
 import { staleTokens } from "../support/stale-session.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 let browser: Browser;
 let pages: LoginPages;
@@ -157,7 +158,7 @@ describe("an element whose client's calls need a step-up", () => {
 
   it("has what its page set before the element was defined", async () => {
     const page = await browser.newPage();
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(pageWaitMs);
     // The document is parsed, and no module has run.
     await page.addInitScript(
       `document.addEventListener("readystatechange", ${String(setOnElement)}, { once: true });`,

@@ -12,6 +12,7 @@ import { ownerPassword, setUpOwner, startNode, transportNames } from "../support
 import { guestProvider } from "../support/guest-provider.ts";
 import { accessibilityFaults, complaintsOf, fitsItsWidth, launchChromium } from "../support/login-page.ts";
 import { outsideProvider } from "../support/outside-provider.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 declare const haws: typeof HomeAssistant;
 
@@ -66,7 +67,7 @@ async function gateway(transport: "ws" | "uws", parts: GatewayParts = {}) {
 /** The app has no tokens, so its client sends the browser to the gateway. */
 async function sentToLogin(url: string, context: BrowserContextOptions = {}) {
   const page = await browser.newPage(context);
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(pageWaitMs);
   const complaints = complaintsOf(page);
   await page.goto(`${app.origin}/dashboard?view=1`);
   const moved = page.waitForURL(`${url}/auth/authorize?**`);

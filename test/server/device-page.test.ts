@@ -12,6 +12,7 @@ import {
 import { accessibilityFaults, complaintsOf, fitsItsWidth, launchChromium } from "../support/login-page.ts";
 import { registerApp } from "../support/registered-app.ts";
 import { type Message, openSocket } from "../support/socket-client.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -52,7 +53,7 @@ describe.each(transportNames)("the page for a device's code on %s", (transport) 
   }
   async function open(address: string, context: BrowserContextOptions = {}) {
     const page = await browser.newPage(context);
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(pageWaitMs);
     const complaints = complaintsOf(page);
     await page.goto(address);
     return { page, complaints };

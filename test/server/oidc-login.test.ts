@@ -9,7 +9,7 @@ import { type RunningGateway, setUpOwner, startNode } from "../support/gateway.t
 import { freePort, type OpenIdProvider, startOpenIdProvider } from "../support/openid-provider.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type Message, openSocket, type SocketClient } from "../support/socket-client.ts";
-import { within } from "../support/within.ts";
+import { pageWaitMs, within } from "../support/within.ts";
 
 type Node = Omit<RunningGateway, "owner" | "ownerPassword">;
 
@@ -64,7 +64,7 @@ async function newPage(): Promise<Page> {
   const context = await browser.newContext();
   ends.push(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(pageWaitMs);
   return page;
 }
 

@@ -7,6 +7,7 @@ import { cheapScrypt, ownerLogin } from "../support/authority.ts";
 import { builtPages } from "../support/built-pages.ts";
 import { accessibilityFaults, fitsItsWidth } from "../support/login-page.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 // Tests the page as a user sees it, in a real browser under its own policy.
 let browser: Browser;
@@ -31,7 +32,7 @@ beforeEach(async () => {
   complaints.length = 0;
   requested.length = 0;
   page = await browser.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(pageWaitMs);
   page.on("console", (message) => complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("dialog", (dialog) => {

@@ -11,6 +11,7 @@ import { ownerPassword, setUpOwner, startNode, transportNames } from "../support
 import { accessibilityFaults, complaintsOf, launchChromium } from "../support/login-page.ts";
 import { freePort, startOpenIdProvider } from "../support/openid-provider.ts";
 import { proxyHostRule, startSubPathProxy, subPathUrl } from "../support/sub-path-proxy.ts";
+import { pageWaitMs } from "../support/within.ts";
 
 // A gateway on all addresses, behind a TLS proxy that removes a path, at a name that browsers treat like any other.
 let browser: Browser;
@@ -65,7 +66,7 @@ async function newPage(
   const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   ends.push(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(pageWaitMs);
   return { page, complaints: complaintsOf(page) };
 }
 

@@ -4,6 +4,7 @@ import axe from "axe-core";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 import { elementPagePolicy } from "../../src/http/pages.ts";
+import { pageWaitMs } from "./within.ts";
 
 declare global {
   interface Window {
@@ -58,7 +59,7 @@ export async function startLoginPages(browser: Browser, host = "127.0.0.1"): Pro
     origin,
     async open(gateway, attributes = {}, context = {}) {
       const page = await browser.newPage(context);
-      page.setDefaultTimeout(60_000);
+      page.setDefaultTimeout(pageWaitMs);
       const complaints = complaintsOf(page);
       await page.goto(`${origin}/?${new URLSearchParams({ ...attributes, url: gateway })}`);
       return { page, complaints };

@@ -9,3 +9,9 @@ export async function within<T>(promise: Promise<T>, what: string, ms = 60_000):
   });
   return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
+
+/**
+ * How long a page may take to show something, ms. It ends what hangs, a little before the test does, so that the error
+ * names what was awaited. It says nothing about speed: a busy machine takes a minute for what takes a second elsewhere.
+ */
+export const pageWaitMs = 240_000;
