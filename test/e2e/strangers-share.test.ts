@@ -149,10 +149,13 @@ async function closeCodeOf(raw: RawSocket): Promise<number> {
 }
 
 describe("a flood of fragments on ws", () => {
-  const parts = Array.from({ length: 60_000 }, () => frame(0x00, " "));
-  const unfinished = Buffer.concat([frame(0x01, "["), ...parts]);
-
-  it.each(["before", "after"])("%s auth_ok ends its sockets by the share of its address", async (when) => {
+  // Before auth_ok a message of 60,000 bytes is refused for its size, so those fragments are empty.
+  it.each([
+    ["before", ""],
+    ["after", " "],
+  ])("%s auth_ok ends its sockets by the share of its address", async (when, part) => {
+    const parts = Array.from({ length: 60_000 }, () => frame(0x00, part));
+    const unfinished = Buffer.concat([frame(0x01, "["), ...parts]);
     const gateway = await startGateway({
       ...{ store: "embedded", transport: "ws" },
       config: { limits: { unauthenticated_loop_ms_per_second: 10 } },
