@@ -53,8 +53,9 @@ export interface Socket {
   readonly bufferedBytes: number;
   ping(): void;
   /**
-   * From now on a message with more bytes closes the socket with 1009 before it is whole, so that it takes no memory. Before
-   * the first call the limit is the listener's. A transport whose library has one limit for all sockets does nothing here.
+   * From now on a message with more bytes closes the socket with 1009, over a network before it is whole, so that it takes no
+   * memory. Before the first call the limit is the listener's. A transport whose library has one limit for all sockets does
+   * nothing here.
    */
   limitMessages(bytes: number): void;
   /**
