@@ -56,7 +56,9 @@ export interface AuthenticationOptions {
   readonly keyring: Pick<KeyringKeys, "isDropped">;
   readonly store: Store;
   readonly clock: Clock;
-  readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
+  readonly revocation: Pick<Revocation, "onRevocation" | "whenApplied"> & {
+    readonly view: MutableRevocationView;
+  };
   readonly providers: Pick<ProviderAdmission, "admits">;
   readonly assurance: Pick<Assurance, "demandFrom">;
   /** How many looked-up sessions are cached; 10,000 by default. */

@@ -217,6 +217,7 @@ const revocation: Rules<Authority["revocation"]> = {
   view: notRecorded,
   lease: notRecorded,
   progress: notRecorded,
+  whenApplied: notRecorded,
   apply: notRecorded,
   logBroke: notRecorded,
   setFeed: notRecorded,

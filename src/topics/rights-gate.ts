@@ -17,12 +17,6 @@ interface Waiting {
   readonly since: number;
 }
 
-/** A replay that waits until this node may judge stored messages. */
-interface Asking {
-  readonly rightsVersion: number;
-  readonly answer: (mayPass: boolean) => void;
-}
-
 /**
  * Holds back messages that another node published after a change of rights that this node has not applied yet: they
  * would be judged by the old rights. The log delivers the change within moments, or this node's lease ends.
@@ -30,13 +24,12 @@ interface Asking {
 export class RightsGate {
   readonly #options: RightsGateOptions;
   readonly #stop: () => void;
-  readonly #asking = new Set<Asking>();
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RightsGateOptions) {
     this.#options = options;
-    this.#stop = options.progress.onRead(() => this.#read());
+    this.#stop = options.progress.onRead(() => this.#release());
   }
 
   /** The order of the messages is kept. */
@@ -57,19 +50,7 @@ export class RightsGate {
    */
   async whenMayPass(messages: readonly Message[]): Promise<boolean> {
     const rightsVersion = Math.max(0, ...messages.map((each) => (each.isOwn ? 0 : each.rightsVersion)));
-    if (rightsVersion <= this.#options.progress.readUpTo) return true;
-    return await new Promise((resolve) => {
-      const asking: Asking = {
-        rightsVersion,
-        answer: (mayPass) => {
-          clearTimeout(timer);
-          this.#asking.delete(asking);
-          resolve(mayPass);
-        },
-      };
-      const timer = setTimeout(() => asking.answer(false), gateLimits.waitMs).unref();
-      this.#asking.add(asking);
-    });
+    return await this.#options.progress.whenRead(rightsVersion, gateLimits.waitMs);
   }
 
   close(): void {
@@ -79,7 +60,6 @@ export class RightsGate {
     this.#waiting = [];
     // Whoever waits for its turn goes on.
     for (const { item } of waiting) if (typeof item === "function") item();
-    for (const asking of this.#asking) asking.answer(false);
   }
 
   #wait(item: Waiting["item"]): void {
@@ -91,12 +71,6 @@ export class RightsGate {
   /** An own message's change was applied before it was published. */
   #mayPass({ isOwn, rightsVersion }: Message): boolean {
     return isOwn || rightsVersion <= this.#options.progress.readUpTo;
-  }
-
-  #read(): void {
-    this.#release();
-    for (const asking of this.#asking)
-      if (asking.rightsVersion <= this.#options.progress.readUpTo) asking.answer(true);
   }
 
   #release(): void {

@@ -40,6 +40,8 @@ interface Called {
 /** A page whose client has an old login, and calls what needs a recent one. Its handler shows the element. */
 async function calling(name: string, stays = false) {
   const { page, complaints } = await pages.open(node.url);
+  // The browser complains if the page's own element is removed while its socket opens.
+  await page.getByLabel("User name").waitFor();
   const tokens = await staleTokens(node.authority, ownerId);
   // As text: vitest would change the import.
   await page.evaluate(`import("${node.url}/login-element.js").then((file) => { window.file = file; })`);

@@ -9,6 +9,8 @@ export interface LogProgress {
   readonly readUpTo: number;
   /** Called after `readUpTo` has risen. Returns a function that removes the listener. */
   onRead(listener: () => void): () => void;
+  /** Resolves with true once `readUpTo` has reached the version. False: that took longer than `timeoutMs`. */
+  whenRead(version: number, timeoutMs: number): Promise<boolean>;
 }
 
 export interface MutableLogProgress extends LogProgress {
@@ -23,6 +25,13 @@ export function createLogProgress(onFault: (error: unknown) => void): MutableLog
   let newestChange = 0;
   let readUpTo = 0;
   let notified = 0;
+  const onRead = (listener: () => void) => {
+    const entry = { listener };
+    listeners.add(entry);
+    return () => {
+      listeners.delete(entry);
+    };
+  };
   return {
     get newestChange() {
       return newestChange;
@@ -47,12 +56,20 @@ export function createLogProgress(onFault: (error: unknown) => void): MutableLog
         }
       }
     },
-    onRead(listener) {
-      const entry = { listener };
-      listeners.add(entry);
-      return () => {
-        listeners.delete(entry);
-      };
+    onRead,
+    async whenRead(version, timeoutMs) {
+      if (version <= readUpTo) return true;
+      return await new Promise((resolve) => {
+        const settle = (isRead: boolean) => {
+          clearTimeout(timer);
+          stop();
+          resolve(isRead);
+        };
+        const timer = setTimeout(() => settle(false), timeoutMs).unref();
+        const stop = onRead(() => {
+          if (version <= readUpTo) settle(true);
+        });
+      });
     },
   };
 }

@@ -88,6 +88,12 @@ export interface Revocation {
   readonly lease: RevocationLease;
   readonly progress: LogProgress;
   /**
+   * Resolves with true once this node has applied every entry up to this commit number, of which the store's records
+   * have told it before the log has. It writes a heartbeat for that: the commit may have written no entry. False: that
+   * took longer than `timeoutMs`.
+   */
+  whenApplied(version: number, timeoutMs: number): Promise<boolean>;
+  /**
    * Calls `listener` with the state of a revocation, now and at every change. `done` is true in the last call: when
    * it is in effect everywhere, and after 60 s at the latest. Returns a function that removes the listener. Undefined
    * for a revocation that was not made here, or was forgotten.
@@ -186,6 +192,10 @@ export function createRevocation(
     node,
     view,
     progress: logConsumer.progress,
+    async whenApplied(version, timeoutMs) {
+      if (version > logConsumer.progress.readUpTo) leaseManager.heartbeatSoon();
+      return await logConsumer.progress.whenRead(version, timeoutMs);
+    },
     commit: logWriter.commit,
     onRevocation: listeners.add,
     apply(entries) {

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { CloseName } from "../../../protocol/close-codes.ts";
 import type { Clock } from "../clock/clock.ts";
-import { consistentRead } from "../consistent-read.ts";
+import { consistentRead, untrusted } from "../consistent-read.ts";
 import { AuthError } from "../errors.ts";
 import { type Assurance, isBelow } from "../factors/assurance.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -29,12 +29,14 @@ export type SessionStatus =
       readonly localOnly: boolean;
       readonly sessionExpiresAt: number | null;
     }
-  | { readonly live: false; readonly close: CloseName };
+  /** `asOf`: the commit that ended it has this number or a lower one. */
+  | { readonly live: false; readonly close: CloseName; readonly asOf: number };
 
 export interface SessionStatusCache {
   /**
    * From the cache, or by one look-up that concurrent callers share. Rejects with `unavailable`, also if the store
-   * says that the session has ended and the answer fails `consistentRead`.
+   * says that the session has ended and the answer fails `consistentRead`. An ended session is reported only after
+   * this node has ended its sockets too: the store can know of a revocation before the log has delivered it here.
    */
   of(subject: Subject): Promise<SessionStatus>;
   /** What is cached and was not affected by any revocation since. */
@@ -57,8 +59,11 @@ const defaultCapacity = 10_000;
 /** Sessions in one read. Each needs at most six keys. */
 const batchSize = 200;
 
+/** How long an ended session's entry of the log is awaited, ms. As long as a lease, about. */
+const entryWaitMs = 2_000;
+
 /** The client tries again later. */
-const damaged: SessionStatus = { live: false, close: "unavailable" };
+const damaged: SessionStatus = { live: false, close: "unavailable", asOf: 0 };
 
 interface Entry {
   readonly userId: string;
@@ -71,7 +76,9 @@ interface Entry {
 export function createSessionStatusCache(options: {
   readonly store: Store;
   readonly clock: Clock;
-  readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
+  readonly revocation: Pick<Revocation, "onRevocation" | "whenApplied"> & {
+    readonly view: MutableRevocationView;
+  };
   readonly assurance: Pick<Assurance, "demandFrom">;
   readonly capacity?: number;
 }): SessionStatusCache {
@@ -100,9 +107,14 @@ export function createSessionStatusCache(options: {
   };
   const read = (subjects: readonly Subject[]) =>
     consistentRead(revocation.view, () => readStatuses(tools, subjects), anyEnded);
+  /** Otherwise this node would call a session ended, and serve its other sockets afterwards. */
+  const onceApplied = async (status: SessionStatus): Promise<SessionStatus> => {
+    if (status.live || (await revocation.whenApplied(status.asOf, entryWaitMs))) return status;
+    throw untrusted();
+  };
   const lookUp = (subject: Subject): Promise<SessionStatus> => {
     const { sessionId, userId } = subject;
-    const answer = read([subject]).then(requireStatus);
+    const answer = read([subject]).then(requireStatus).then(onceApplied);
     const entry: Entry = { userId, invalidationCount: revocation.view.invalidationCount, answer };
     entries.set(sessionId, entry);
     sessionsByUser.set(userId, (sessionsByUser.get(userId) ?? new Set()).add(sessionId));
@@ -215,19 +227,20 @@ function statusOf(
   subject: Subject,
   { session, user: record, demanding, epoch, decided }: Records,
 ): SessionStatus {
+  const asOf = Math.max(epoch, ...[session, record, ...demanding].map((each) => each?.version ?? 0));
+  const ended = (close: CloseName): SessionStatus => ({ live: false, close, asOf });
   const user =
     record && applyDecidedRights({ user: requireUser(record), version: record.version }, ...decided);
-  if (user === undefined) return { live: false, close: "user_removed" };
-  if (!isActive(user)) return { live: false, close: "user_deactivated" };
-  if (session === undefined) return { live: false, close: "session_revoked" };
+  if (user === undefined) return ended("user_removed");
+  if (!isActive(user)) return ended("user_deactivated");
+  if (session === undefined) return ended("session_revoked");
   const found = requireSession(session);
   const { userId, clientId, revokedCause = "session_revoked", expiresAt } = found.session;
   const state = sessionState(found, epoch, clock);
   const isOther = userId !== subject.userId || clientId !== subject.clientId;
-  if (isOther || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
-  if (state === "expired") return { live: false, close: "session_expired" };
+  if (isOther || state === "dead") return ended(closeNameOf(revokedCause));
+  if (state === "expired") return ended("session_expired");
   // Left over where a change that ends such sessions was cut short.
-  if (isBelow(found.session, assurance.demandFrom(user, demanding)))
-    return { live: false, close: "session_revoked" };
+  if (isBelow(found.session, assurance.demandFrom(user, demanding))) return ended("session_revoked");
   return { live: true, epoch, localOnly: user.localOnly, sessionExpiresAt: expiresAt };
 }
