@@ -6,6 +6,7 @@ import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { SetClock } from "../support/set-clock.ts";
+import { answerWaitMs } from "../support/within.ts";
 import { openMany } from "./many-sessions.ts";
 import { connectTimedSocket } from "./timed-socket.ts";
 
@@ -55,7 +56,7 @@ async function startSuspendedByJump(onTestFinished: (undo: () => Promise<void>) 
 
 async function received(port: number, token: string): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(port);
-  const reception = await socket?.authenticate(token);
+  const reception = await socket?.authenticate(token, answerWaitMs);
   socket?.drop();
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
+import { answerWaitMs } from "../support/within.ts";
 import { openMany } from "./many-sessions.ts";
 import { connectTimedSocket } from "./timed-socket.ts";
 
@@ -53,7 +54,7 @@ type Nodes = Parameters<typeof nodeAt>[0];
 /** "ok", or the close code. */
 async function verdict(context: Nodes, node: number, token = ""): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(nodeAt(context, node).port);
-  const reception = await socket?.authenticate(token);
+  const reception = await socket?.authenticate(token, answerWaitMs);
   socket?.drop();
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
 }

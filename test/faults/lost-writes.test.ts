@@ -7,6 +7,7 @@ import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-ru
 import type { Fault } from "../chaos/schedule.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
+import { answerWaitMs } from "../support/within.ts";
 import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
 import { addMany, disableMany, logInAt } from "./many-users.ts";
 import { wait } from "./timed-socket.ts";
@@ -66,7 +67,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
       }
       const [token = ""] = neverRevoked.accessTokens;
       const socket = await ChaosSocket.open(nodeAt(run.context, 0).port);
-      expect(await socket?.authenticate(token)).toEqual({ kind: "ok" });
+      expect(await socket?.authenticate(token, answerWaitMs)).toEqual({ kind: "ok" });
       socket?.drop();
     },
   );
@@ -75,7 +76,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
 /** The next refresh token. Rejects if it was not given. */
 async function refreshed(run: DirectedRun, refreshToken: string): Promise<string> {
   const form = { grant_type: "refresh_token", refresh_token: refreshToken };
-  const answer = await postForm(nodeAt(run.context, 1).port, "/auth/token", form);
+  const answer = await postForm(nodeAt(run.context, 1).port, "/auth/token", form, answerWaitMs);
   if (answer.kind !== "answer" || answer.status !== 200) throw new Error(JSON.stringify(answer));
   return String(answer.body.refresh_token);
 }
@@ -91,9 +92,12 @@ async function verdicts(
     let reception: Awaited<ReturnType<ChaosSocket["authenticate"]>> | undefined;
     await eventually("it to hold", async () => {
       const socket = await ChaosSocket.open(port);
-      reception = await socket?.authenticate(token);
+      reception = await socket?.authenticate(token, answerWaitMs);
       socket?.drop();
-      return reception?.kind !== "refused" || reception.code !== closeCodes.unavailable.number;
+      return (
+        reception !== undefined &&
+        (reception.kind !== "refused" || reception.code !== closeCodes.unavailable.number)
+      );
     });
     if (reception?.kind !== "refused") return "let in";
     return reception.code >= 4300 && reception.code < 4400 ? "dead" : `refused with ${reception.code}`;

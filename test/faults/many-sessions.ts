@@ -1,4 +1,5 @@
 import type { Answer, ChaosSocket } from "../chaos/chaos-socket.ts";
+import { answerWaitMs } from "../support/within.ts";
 
 /** A session of its own, and the token that opens its sockets. */
 export interface LongLived {
@@ -17,10 +18,12 @@ export async function openMany(
 ): Promise<readonly LongLived[]> {
   const names = Array.from({ length: count }, (_, index) => `${name} ${index}`);
   const tokens = await inTurns(names, async (client_name) =>
-    resultOf<string>(await socket.request("auth/long_lived_access_token", { lifespan: 1, client_name })),
+    resultOf<string>(
+      await socket.request("auth/long_lived_access_token", { lifespan: 1, client_name }, answerWaitMs),
+    ),
   );
   const listed = resultOf<readonly { readonly id: string; readonly client_name: string | null }[]>(
-    await socket.request("auth/refresh_tokens"),
+    await socket.request("auth/refresh_tokens", {}, answerWaitMs),
   );
   const ids = new Map(listed.map(({ id, client_name }) => [client_name, id]));
   return names.map((client_name, index) => ({
@@ -35,7 +38,7 @@ export async function endMany(
   sessions: readonly LongLived[],
 ): Promise<readonly LongLived[]> {
   const answers = await inTurns(sessions, ({ session }) =>
-    socket.request("auth/delete_refresh_token", { refresh_token_id: session }, 5_000),
+    socket.request("auth/delete_refresh_token", { refresh_token_id: session }, answerWaitMs),
   );
   return sessions.filter((_, index) => {
     const answer = answers[index];

@@ -1,6 +1,7 @@
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { type DirectedRun, nodeAt, succeeded } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
+import { answerWaitMs } from "../support/within.ts";
 import { inTurns, resultOf } from "./many-sessions.ts";
 
 /** A user with a login. */
@@ -27,7 +28,12 @@ export async function disableMany(run: DirectedRun, people: readonly Login[]): P
   const answers = await inTurns(people, ({ id }, at) => {
     const [type, fields] =
       at % 2 === 0 ? ["config/auth/update", { is_active: false }] : ["config/auth/delete", {}];
-    return run.context.owner.command(nodeAt(run.context, 0), String(type), { user_id: id, ...fields });
+    return run.context.owner.command(
+      nodeAt(run.context, 0),
+      String(type),
+      { user_id: id, ...fields },
+      answerWaitMs,
+    );
   });
   return people.filter((_, at) => succeeded(answers[at] ?? { kind: "closed", code: 0 }));
 }
@@ -53,8 +59,8 @@ async function tryOnce(port: number, user_input: object): Promise<string | undef
   if (socket === undefined) return undefined;
   try {
     const handler = ["homeassistant", null];
-    const { flow_id } = resultOf<Step>(await socket.request("auth/login/start", { handler }, 6_000));
-    const answer = await socket.request("auth/login/step", { flow_id, user_input }, 6_000);
+    const { flow_id } = resultOf<Step>(await socket.request("auth/login/start", { handler }, answerWaitMs));
+    const answer = await socket.request("auth/login/step", { flow_id, user_input }, answerWaitMs);
     const { type, errors } = resultOf<Step>(answer);
     return type === "create_entry" ? "in" : errors?.base;
   } finally {

@@ -6,6 +6,7 @@ import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { answerWaitMs } from "../support/within.ts";
 import { connectTimedSocket } from "./timed-socket.ts";
 
 /** The target is 250 ms. The two cores are shared with other tests here. */
@@ -145,7 +146,7 @@ describe("a Redis that may evict data", () => {
 /** "ok", or the close code. */
 async function received(run: DirectedRun, token: string): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(nodeAt(run.context, 0).port);
-  const reception = await socket?.authenticate(token);
+  const reception = await socket?.authenticate(token, answerWaitMs);
   socket?.drop();
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
 }

@@ -15,3 +15,6 @@ export async function within<T>(promise: Promise<T>, what: string, ms = 60_000):
  * names what was awaited. It says nothing about speed: a busy machine takes a minute for what takes a second elsewhere.
  */
 export const pageWaitMs = 240_000;
+
+/** The same for one answer of a server to a client that has nothing else to do, ms. */
+export const answerWaitMs = 120_000;
