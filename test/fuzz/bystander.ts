@@ -1,8 +1,11 @@
+import { waitedForProcessor } from "../support/machine-share.ts";
 import { openSocket } from "../support/socket-client.ts";
 
 export interface Watched {
   /** Milliseconds of each ping. */
   readonly pings: readonly number[];
+  /** The same without the time in which the gateway or this process was ready, and the machine ran others. */
+  readonly served: readonly number[];
   /** What should not have happened to it. */
   readonly faults: readonly string[];
 }
@@ -11,12 +14,14 @@ const everyMs = 25;
 
 /** Somebody at another address, authenticated, who pings until `over` and notes what happens to them. */
 export async function watchBystander(
-  port: number,
+  gateway: { readonly port: number; readonly pid: number },
   accessToken: string,
   over: Promise<unknown>,
 ): Promise<Watched> {
-  const socket = await openSocket(port, { from: "127.0.9.9" });
+  const socket = await openSocket(gateway.port, { from: "127.0.9.9" });
+  const waited = () => waitedForProcessor(gateway.pid) + waitedForProcessor(process.pid);
   const pings: number[] = [];
+  const served: number[] = [];
   const faults: string[] = [];
   const first = await socket.authenticate(accessToken);
   if (first.type !== "auth_ok") faults.push(`not let in: ${JSON.stringify(first)}`);
@@ -27,7 +32,7 @@ export async function watchBystander(
     going = false;
   });
   for (let id = 10; going && faults.length === 0; id += 1) {
-    const began = performance.now();
+    const [began, waitedBefore] = [performance.now(), waited()];
     socket.send({ id, type: "ping" });
     for (;;) {
       const message = (await socket.next().catch((error: unknown) => ({ type: String(error) }))) as {
@@ -38,9 +43,11 @@ export async function watchBystander(
       faults.push(JSON.stringify(message));
       if (message.type.includes("Error")) break;
     }
-    pings.push(performance.now() - began);
+    const took = performance.now() - began;
+    pings.push(took);
+    served.push(Math.max(0, took - (waited() - waitedBefore)));
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   socket.terminate();
-  return { pings, faults };
+  return { pings, served, faults };
 }

@@ -22,7 +22,8 @@ export interface FuzzOptions {
 export interface FuzzResult {
   readonly connections: number;
   readonly bytes: number;
-  readonly pings: readonly number[];
+  readonly pings: Watched["pings"];
+  readonly served: Watched["served"];
   /** What must not happen: faults of the bystander, defects in the log, a gateway that ended. */
   readonly faults: readonly string[];
 }
@@ -49,16 +50,16 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
     if (owner === undefined || member === undefined) throw new Error("no tokens");
     const bystander = startProcess({
       script: new URL("./bystander-process.ts", import.meta.url),
-      args: [String(gateway.port), owner],
+      args: [String(gateway.port), String(gateway.pid), owner],
     });
     await bystander.line(/^watching$/);
     const { connections, bytes } = await attackAll({ port: gateway.port, accessToken: member }, options);
     bystander.kill("SIGTERM");
-    const watched = JSON.parse(await bystander.line(/^\{/)) as Watched;
+    const { pings, served, ...watched } = JSON.parse(await bystander.line(/^\{/)) as Watched;
     const end = await Promise.race([gateway.exited, wait(100, "runs" as const)]);
     const faults = [...watched.faults, ...defectsIn(gateway.output.stderr)];
     if (end !== "runs") faults.push(`the gateway ended with ${end}`);
-    return { connections, bytes, pings: watched.pings, faults };
+    return { connections, bytes, pings, served, faults };
   } finally {
     await gateway.kill("SIGKILL");
     folder.remove();
