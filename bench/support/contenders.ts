@@ -104,7 +104,7 @@ export function absentFor(entrant: Entrant, error: unknown): Absent {
   return { name: entrant.name, reason: String((error as Error).message).split("\n")[0] ?? "" };
 }
 
-/** Starts all selected contenders in parallel. Those that cannot be started are listed with the reason. */
+/** Starts all selected contenders, one after the other. Those that cannot be started are listed with the reason. */
 export async function startAll(
   wanted: readonly Entrant[],
 ): Promise<{ readonly running: readonly Running[]; readonly absent: readonly Absent[] }> {
