@@ -86,7 +86,7 @@ async function startNode(options: NodeOptions): Promise<TestAuthority> {
     secret,
     owner: () => owner(authority),
     user: (username) => userWithLogin(authority, username),
-    open: (userId, more) => open(authority, clock, userId, more),
+    open: (userId, more) => openSession(authority, clock, userId, more),
     principal: (accessToken, peer = home) => principal(authority, accessToken, peer),
     async another({ fed: otherFed = true } = {}) {
       const other = await startNode({ ...rest, store, clock, secret, fed: otherFed });
@@ -141,7 +141,13 @@ async function userWithLogin(authority: Authority, username: string) {
   return { user, credential };
 }
 
-async function open(authority: Authority, clock: HandClock, userId: string, more: Partial<NewSession> = {}) {
+/** Opens a session of the user as a login does. */
+export async function openSession(
+  authority: Authority,
+  clock: HandClock,
+  userId: string,
+  more: Partial<NewSession> = {},
+) {
   const standing = await authority.users.read(userId);
   if (standing === undefined) throw new Error(`no user ${userId}`);
   const [credential = null] = await authority.credentials.list(userId);

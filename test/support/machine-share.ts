@@ -26,7 +26,7 @@ export function stretched(ms: number): number {
 
 /**
  * How long a process's main thread has been ready to run since its start while the machine ran others, ms (Linux, the
- * second number of `schedstat`). What a client waits beyond that, the process itself took. 0 where it is not known.
+ * second number of `schedstat`). 0 where it is not known.
  */
 export function waitedForProcessor(pid: number): number {
   try {

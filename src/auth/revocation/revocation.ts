@@ -88,9 +88,8 @@ export interface Revocation {
   readonly lease: RevocationLease;
   readonly progress: LogProgress;
   /**
-   * Resolves with true once this node has applied every entry up to this commit number, of which the store's records
-   * have told it before the log has. It writes a heartbeat for that: the commit may have written no entry. False: that
-   * took longer than `timeoutMs`.
+   * Resolves with true once this node has read and applied the log up to this commit number. False: that took longer
+   * than `timeoutMs`. If the node is behind, it writes a heartbeat, because the commit itself may have written no entry.
    */
   whenApplied(version: number, timeoutMs: number): Promise<boolean>;
   /**

@@ -36,7 +36,8 @@ export interface SessionStatusCache {
   /**
    * From the cache, or by one look-up that concurrent callers share. Rejects with `unavailable`, also if the store
    * says that the session has ended and the answer fails `consistentRead`. An ended session is reported only after
-   * this node has ended its sockets too: the store can know of a revocation before the log has delivered it here.
+   * this node has applied the log up to the commit that ended it, and so has closed its other sockets: the store can know
+   * of a revocation before the log has delivered it here.
    */
   of(subject: Subject): Promise<SessionStatus>;
   /** What is cached and was not affected by any revocation since. */

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import type { User } from "../../../src/auth/model.ts";
-import { home, ownerLogin } from "../../support/authority.ts";
+import { home, openSession, ownerLogin } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { within } from "../../support/within.ts";
@@ -27,29 +26,11 @@ async function unsureOf() {
   const { users, onboarding } = node.authority;
   await onboarding.createOwner({ setupCode: await onboarding.setupCode(), ...ownerLogin });
   const user = await users.create({ name: "Gus", groupIds: ["system-users"] });
-  const opened = await open(node, user);
+  const opened = await openSession(node.authority, node.clock, user.id);
   await users.update(user.id, { groupIds: ["system-read-only"] });
   const applied = node.authority.revocation.progress.newestChange;
   await eventually("the change", async () => other.authority.revocation.progress.readUpTo >= applied);
   return { node, other, user, ...opened };
-}
-
-async function open({ authority, clock }: HandNode, { id }: User) {
-  const standing = await authority.users.read(id);
-  if (standing === undefined) throw new Error(`no user ${id}`);
-  return await authority.sessions.open({
-    user: standing.user,
-    userVersion: standing.version,
-    userEpoch: standing.epoch,
-    credential: null,
-    clientId: "https://app.example/",
-    clientName: null,
-    rotates: true,
-    assurance: 1,
-    amr: ["pwd"],
-    authenticatedAt: clock.now(),
-    peer: home,
-  });
 }
 
 /** What the node told its sockets to end, in the order of the log. */
