@@ -11,14 +11,20 @@ afterEach(() => {
   for (const each of undo.splice(0).reverse()) each();
 });
 
-/** The first `sleep` is a child of the second, which never asks for its exit code. */
+/**
+ * The first `sleep` is a child of the second, which never asks for its exit code. The shell does ask, until the second
+ * `sleep` has replaced it.
+ */
 async function childOfCareless(): Promise<number> {
   const parent = spawnChild("sh", ["-c", "sleep 600 & echo $!; exec sleep 600"]);
   undo.push(() => parent.kill("SIGKILL"));
   const said = new Promise<string>((resolve) =>
     parent.stdout?.once("data", (chunk) => resolve(String(chunk))),
   );
-  return Number(await within(said, "the child's id"));
+  const pid = Number(await within(said, "the child's id"));
+  const nameOfParent = () => readFileSync(`/proc/${parent.pid}/comm`, "latin1").trim();
+  await eventually("the shell replaced", () => nameOfParent() === "sleep");
+  return pid;
 }
 
 it("is not held by a process that was killed and that nobody has waited for", async () => {
