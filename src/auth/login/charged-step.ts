@@ -16,11 +16,14 @@ export interface ChargingTools {
 
 /**
  * Charges a guess if the input is one; undefined if not. Nothing is looked up before, so an unknown name is refused
- * like a known one. Throws `rate_limited`.
+ * like a known one. `atOnce`: it is charged with its verdict. Throws `rate_limited`, and so may the guess then.
  */
 export async function chargeStep(
   { throttle, devices, credentials }: ChargingTools,
-  { type, id, guessedName }: LoginProvider,
+  {
+    provider: { type, id, guessedName },
+    atOnce,
+  }: { readonly provider: LoginProvider; readonly atOnce: boolean },
   flow: Pick<Flow, "step" | "device" | "providerState">,
   input: FormInput,
   peer: Peer,
@@ -30,11 +33,16 @@ export async function chargeStep(
   const account = { provider: [type, id], name } as const;
   const { device } = flow;
   const deviceId = device && devices.knows(device, account) ? device.id : undefined;
-  return await throttle.charge(account, peer, deviceId).catch((error: unknown) => {
+  const refuse = (error: unknown): never => {
     if (!(error instanceof AuthError) || error.code !== "rate_limited") throw error;
     const userId = async () => (await credentials.find(type, id, name))?.credential.userId;
     throw new AuthError("rate_limited", { retryAfterSeconds: error.retryAfterSeconds ?? 1, userId });
-  });
+  };
+  const charging = atOnce
+    ? throttle.chargeWithVerdict(account, peer, deviceId)
+    : throttle.charge(account, peer, deviceId);
+  const guess = await charging.catch(refuse);
+  return { ...guess, judged: (isRight) => guess.judged(isRight).catch(refuse) };
 }
 
 /** Refused before the input was checked, or without a verdict on it: the caller has learned nothing. */
@@ -46,22 +54,21 @@ const refundsGuess: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Runs the charged step. Refunds the charge if the secret was right, or if the step was not carried out. A failed
- * refund only delays later attempts.
+ * Runs the step of a guess, and tells the guess its verdict. Refunds the charge if the step was not carried out; a failed
+ * refund only delays later attempts. Throws `rate_limited` if the guess is charged with its verdict and none is left by then:
+ * nobody learns the verdict.
  */
 export async function runCharged<Tried extends { readonly step: ProviderStep }>(
   guess: Guess | undefined,
   work: () => Promise<Tried>,
 ): Promise<Tried> {
-  try {
-    const tried = await work();
-    if (tried.step.kind === "done") await guess?.succeeded().catch(() => undefined);
-    return tried;
-  } catch (error) {
-    if (error instanceof AuthError && refundsGuess.has(error.code))
-      await guess?.refund().catch(() => undefined);
+  const tried = await work().catch(async (error: unknown) => {
+    const isUntried = error instanceof AuthError && refundsGuess.has(error.code);
+    await (isUntried ? guess?.refund().catch(() => undefined) : guess?.judged(false));
     throw error;
-  }
+  });
+  await guess?.judged(tried.step.kind === "done");
+  return tried;
 }
 
 /** The device that begins a flow. A token that is not good is like none. */

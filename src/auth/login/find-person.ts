@@ -11,8 +11,9 @@ import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
 import { isActive, isPending } from "../users/account-status.ts";
 import type { Approval, Approvals } from "../users/approvals.ts";
 import { type Credentials, newCredential } from "../users/credentials.ts";
+import { type Person, readPerson } from "../users/person.ts";
 import { createUserStep } from "../users/user-changes.ts";
-import { newUser, type Users, type VersionedUser } from "../users/users.ts";
+import { newUser, type Users } from "../users/users.ts";
 import type { Flow } from "./flow-record.ts";
 import type { Proof } from "./proof.ts";
 
@@ -27,13 +28,6 @@ export interface PersonTools {
   readonly approvals: Pick<Approvals, "wait">;
 }
 
-/** The user of the proof, as read now. `credentialVersion` is the version of the credential's record. */
-export interface Person {
-  readonly credential: Credential;
-  readonly credentialVersion: number;
-  readonly versionedUser: VersionedUser;
-}
-
 /**
  * Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds
  * nobody else.
@@ -46,15 +40,18 @@ export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting
  * The user whose credential was proved. A credential that nobody has yet is linked to the user that the provider
  * names, or makes a new user if the provider has `newUsers`. What the provider says about the person is written
  * before anything is decided on the user. Undefined: nobody has the credential, and it makes no user; or the flow
- * waits for another user. `no_room`: a new user would have to wait for approval, and too many do.
+ * waits for another user. `no_room`: a new user would have to wait for approval, and too many do. `asRead`: the person, if
+ * the caller has just read them and checks them in its commit.
  */
 export async function findPerson(
   tools: PersonTools,
   flow: Flow,
   proof: Proof,
   peer: Peer,
+  asRead?: Person,
 ): Promise<Person | "no_room" | undefined> {
-  const known = await readPerson(tools, flow, proof.subject);
+  const readAgain = () => readPerson(tools, flow.handler, proof.subject);
+  const known = asRead ?? (await readAgain());
   if (flow.waiting !== null && known?.credential.userId !== flow.waiting.userId) {
     // The user was refused while the flow waited. The person may have asked again: that user has another code.
     return undefined;
@@ -63,24 +60,11 @@ export async function findPerson(
   if (flow.factor != null && known?.credential.userId !== flow.factor.userId) return undefined;
   if (known === undefined) {
     const made = await makePerson(tools, flow, proof, peer);
-    return made === "made" ? await readPerson(tools, flow, proof.subject) : made;
+    return made === "made" ? await readAgain() : made;
   }
   const profile = known.credential.linked === true ? undefined : proof.profile;
   const changed = await followProfile(tools, known.versionedUser.user, profile);
-  return changed ? await readPerson(tools, flow, proof.subject) : known;
-}
-
-async function readPerson(
-  { credentials, users }: PersonTools,
-  { handler: [type, id] }: Flow,
-  subject: string,
-): Promise<Person | undefined> {
-  const found = await credentials.find(type, id, subject);
-  const versionedUser = found && (await users.read(found.credential.userId));
-  return (
-    found &&
-    versionedUser && { credential: found.credential, credentialVersion: found.version, versionedUser }
-  );
+  return changed ? await readAgain() : known;
 }
 
 async function makePerson(

@@ -8,15 +8,16 @@ import type { FactorProofs } from "../factors/factor-proofs.ts";
 import type { Peer, User } from "../model.ts";
 import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/authorization-request.ts";
 import { recordKeys } from "../record-keys.ts";
-import type { Sessions } from "../sessions/sessions.ts";
+import type { NewSession, Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
 import { areUnchanged, type Checks, mergeSteps, type Step } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
+import type { Person } from "../users/person.ts";
 import { userStatusChecks } from "../users/user-record.ts";
-import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
+import { findPerson, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
 import { finishStepUp, withLevelOf } from "./finish-step-up.ts";
 import { endFlowStep, type Flow, flowChecks, type VersionedFlow } from "./flow-record.ts";
@@ -71,7 +72,7 @@ export async function finishLogin(
   if (at.flow.purpose === "link_code") return await giveLinkCode(tools, at, proof);
   if (at.flow.purpose === "step_up") return await finishStepUp(tools, at, proof, peer);
   for (let attempt = 1; ; attempt += 1) {
-    const person = await findPerson(tools, at.flow, proof, peer);
+    const person = await findPerson(tools, at.flow, proof, peer, attempt === 1 ? proof.asRead : undefined);
     if (person === "no_room") return { kind: "no_room" };
     if (person === undefined) return refused;
     const { user } = person.versionedUser;
@@ -84,7 +85,7 @@ export async function finishLogin(
     if (isBelow(proof, demand)) return { kind: "below", user, demand };
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {
-      return await finishFor(tools, at, proof, person, peer, [...decidedOn, ...demand.checks]);
+      return await finishFor(tools, at, proof, person, peer, { decidedOn, demand });
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
       if (error.code === "access_denied") return refused;
@@ -107,16 +108,16 @@ async function finishFor(
   proof: Proof,
   person: Person,
   peer: Peer,
-  check: Checks,
+  { decidedOn, demand }: { readonly decidedOn: Checks; readonly demand: Demand },
 ): Promise<LoginOutcome> {
   const { purpose, scope = null, resource = null, nonce = null, ...flow } = at.flow;
   const allowed = await stillAllowed(tools, purpose, { ...flow, scope, resource, nonce });
   const ofClient = allowed.client === undefined ? [] : clientChecks(allowed.client);
-  const also = mergeSteps(endFlowStep(at), { check: [...check, ...ofClient] });
+  const also = mergeSteps(endFlowStep(at), { check: [...decidedOn, ...demand.checks, ...ofClient] });
   const result =
     purpose === "code"
       ? await finishWithCode(tools, at.flow, allowed, proof, person, also)
-      : await finishWithSession(tools, at.flow, allowed, proof, person, peer, also);
+      : await finishWithSession(tools, at.flow, allowed, proof, person, peer, { demand, also });
   return { kind: "granted", result };
 }
 
@@ -127,7 +128,7 @@ async function finishWithSession(
   { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   peer: Peer,
-  also: Step,
+  decided: Pick<NewSession, "demand" | "also">,
 ): Promise<CreateEntryStep["result"]> {
   const grant = await sessions.open({
     user: versionedUser.user,
@@ -144,7 +145,7 @@ async function finishWithSession(
     scope,
     resource,
     peer,
-    also,
+    ...decided,
   });
   return sessionGrantOf(grant);
 }

@@ -11,12 +11,14 @@ import { endFlow, write } from "./flow-writes.ts";
 import { type Proof, proofOf, storedProof } from "./proof.ts";
 
 /**
- * A flow whose step only this call processes. `flow.attemptsLeft` has this step's attempt taken off already.
+ * A flow whose step this call processes. `flow.attemptsLeft` has this step's attempt taken off already.
  * `attemptsIfRight` is the count from before, which is put back if the step did not fail.
  */
 export interface Turn {
   readonly at: VersionedFlow;
   readonly attemptsIfRight: number;
+  /** The store says so, and no other call processes the step. */
+  readonly isTaken: boolean;
 }
 
 /**
@@ -38,7 +40,19 @@ export async function takeTurn(
   const charged = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
   const outcome = await store.commit(writeFlowStep({ flow: charged, version }));
   if (!outcome.ok) throw isBusy();
-  return { at: { flow: charged, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
+  const at = { flow: charged, version: outcome.version };
+  return { at, attemptsIfRight: flow.attemptsLeft, isTaken: true };
+}
+
+/**
+ * The turn without a commit, for a step that several calls may process at once. Each looks at the same version of the
+ * flow, so only one of them commits what it came to, and the others throw `conflict` in place of their verdict. Throws
+ * `conflict` if another call has taken the turn.
+ */
+export function shareTurn({ clock }: Pick<FinishTools, "clock">, { flow, version }: VersionedFlow): Turn {
+  if (flow.busyUntil > clock.now()) throw isBusy();
+  const charged = { ...flow, attemptsLeft: flow.attemptsLeft - 1 };
+  return { at: { flow: charged, version }, attemptsIfRight: flow.attemptsLeft, isTaken: false };
 }
 
 function isBusy(): AuthError {
@@ -64,6 +78,7 @@ export async function askProvider(
     return await provider.advance(flow.step.stepId, input, flow.providerState, context);
   } catch (error) {
     const isUntried = error instanceof AuthError && keepsAttempt.has(error.code);
+    if (isUntried && !turn.isTaken) throw error;
     const attemptsLeft = isUntried ? turn.attemptsIfRight : flow.attemptsLeft;
     // If this fails, the flow stays busy for its short turn. The client gets the provider's error, which says to try
     // again.

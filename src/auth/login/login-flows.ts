@@ -32,7 +32,7 @@ import { firstStep } from "./first-step.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { endFlowStep, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
-import { askProvider, settle, takeTurn } from "./flow-turn.ts";
+import { askProvider, settle, shareTurn, takeTurn } from "./flow-turn.ts";
 import { endFlow } from "./flow-writes.ts";
 import { readAnswer, readFormInput } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
@@ -286,7 +286,7 @@ async function start(
   if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
   const share = addressShare(peer.address);
   await endEvicted(options.store, open.makeRoom(share));
-  const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
+  const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft, isTaken: false };
   // The holder is registered before the flow can be continued, so it is called for everything that follows.
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
   if (holder !== undefined) engine.listen();
@@ -340,9 +340,10 @@ async function advance(
       : { step: await endFlow(options, at, "not_allowed") };
     return { ...answer(engine, about, step, 1), ...setUp, userId: factor.userId };
   }
-  const guess = await chargeStep(options, provider, at.flow, values, peer);
+  const atOnce = provider.isJudgedAtOnce?.(sent.stepId, values) === true;
+  const guess = await chargeStep(options, { provider, atOnce }, at.flow, values, peer);
   const { turn, step } = await runCharged(guess, async () => {
-    const turn = await takeTurn(options, at);
+    const turn = atOnce ? shareTurn(options, at) : await takeTurn(options, at);
     const { purpose } = at.flow;
     const mayReset = purpose === "session" || purpose === "code";
     const context = { flowId, peer, known: guess?.known ?? false, device: guess?.deviceId, mayReset };

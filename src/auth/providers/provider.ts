@@ -1,6 +1,7 @@
 import type { FormField } from "../../../protocol/flow.ts";
 import type { Peer } from "../model.ts";
 import type { Checks, JsonObject } from "../store.ts";
+import type { Person } from "../users/person.ts";
 
 /** What a provider says about a person. It is applied at every login; what is absent stays as it is. */
 export interface Profile {
@@ -93,6 +94,8 @@ export type ProviderStep = (
        */
       readonly linkTo?: string | undefined;
       readonly providerSession?: ProviderSession | undefined;
+      /** Who has the credential, if the provider has read that to judge. Absent: it is read now. */
+      readonly asRead?: Person | undefined;
       /** The provider's own proof for the client, which goes out with every step that follows. */
       readonly serverFinal?: string | undefined;
       /** What is sent, with an error, if this person may not log in after all. Default: the form that was answered. */
@@ -161,6 +164,11 @@ export interface LoginProvider {
     input: Readonly<Record<string, unknown>>,
     state?: JsonObject,
   ): string | undefined;
+  /**
+   * True for input that costs a few reads and hashes to judge, and changes nothing that may not happen twice: parallel
+   * calls with it are all judged, and one of them is told. Absent: false for all input.
+   */
+  isJudgedAtOnce?(stepId: string, input: Readonly<Record<string, unknown>>): boolean;
   /**
    * What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start.
    */

@@ -1,7 +1,7 @@
 import type { Policy } from "../../../protocol/policy.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
-import type { Assurance } from "../factors/assurance.ts";
+import type { Assurance, Demand } from "../factors/assurance.ts";
 import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
 import type { ProviderAdmission } from "../providers/registry.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
@@ -41,6 +41,10 @@ export interface NewSession {
   readonly resource?: string | null | undefined;
   readonly policy?: Policy | undefined;
   readonly peer: Peer;
+  /**
+   * What policy demands of the user, if the caller has decided on that; `also` has its checks then. Absent: it is read now.
+   */
+  readonly demand?: Demand | undefined;
   /**
    * Committed in the same atomic step: the end of a flow, the use of a code, checks of what the login was decided on.
    */

@@ -2,7 +2,7 @@ import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { Peer } from "../model.ts";
 import { providerKey } from "../record-keys.ts";
-import type { Store } from "../store.ts";
+import type { JsonObject, Store } from "../store.ts";
 import { rateLimited, rateLimitOnConflict } from "./attempts.ts";
 import { type Budget, refund, spend } from "./budget.ts";
 import {
@@ -26,7 +26,7 @@ export interface LoginBudgets {
   readonly device: Budget;
   /** For wrong codes of a person's second factors, who has proved the first one. */
   readonly secondFactor: Budget;
-  /** How long an address stays known to an account after a login. */
+  /** How long an address stays known to an account after a login, at least. */
   readonly knownMs: number;
 }
 
@@ -46,14 +46,18 @@ export interface GuessedAccount {
   readonly name: string;
 }
 
-/** A guess that was charged. */
+/** A guess that may be judged. */
 export interface Guess {
   readonly account: GuessedAccount;
   readonly deviceId: string | undefined;
   /** Whether the account logged in on this device, or from this address recently. */
   readonly known: boolean;
-  /** The secret was right: the charge is refunded, and the address is known to the account from now on. */
-  succeeded(): Promise<void>;
+  /**
+   * Call it with the verdict, and before anybody learns that. If the secret was right, what was charged is refunded, and
+   * the address is known to the account from now on. A guess that was charged before it was judged is never refused here.
+   * One that is charged with its verdict is: throws what `charge` does.
+   */
+  judged(isRight: boolean): Promise<void>;
   /** The guess was not carried out: the charge is refunded. */
   refund(): Promise<void>;
 }
@@ -72,11 +76,16 @@ export interface LoginThrottle {
    * `rate_limited` with the time until the next one, and the store's `unavailable`.
    */
   charge(account: GuessedAccount, peer: Peer, deviceId?: string): Promise<Guess>;
+  /**
+   * As `charge`, for a guess that costs next to nothing to judge. Now it is refused if none is left, and it is charged with
+   * its verdict. So a right one at an account that nobody guesses at commits nothing. Guesses are counted in the order of
+   * their verdicts, so of many at once, no more are told theirs than the budgets have left.
+   */
+  chargeWithVerdict(account: GuessedAccount, peer: Peer, deviceId?: string): Promise<Guess>;
 }
 
-type Charge = Omit<Guess, "account" | "deviceId">;
-
 interface Tools {
+  readonly store: Pick<Store, "get">;
   readonly counters: ReturnType<typeof createCounters>;
   readonly clock: Clock;
   readonly budgets: LoginBudgets;
@@ -99,104 +108,180 @@ export function createLoginThrottle(options: {
 }): LoginThrottle {
   const { store, clock, onListed = () => undefined } = options;
   const budgets = { ...defaultLoginBudgets, ...options.budgets };
-  const tools = { counters: createCounters(store), clock, budgets, onListed };
+  const tools = { store, counters: createCounters(store), clock, budgets, onListed };
   // Commits of their own: guesses of strangers, which conflict with those at other nodes, do not delay known devices.
   const deviceTools = { ...tools, counters: createCounters(store) };
+  const countersOf = (
+    { provider: [type, id], name }: GuessedAccount,
+    { address }: Peer,
+    deviceId?: string,
+  ) => {
+    const at = { provider: providerKey(type, id), name };
+    const share = addressShare(address);
+    const pair = counterOf.pair(at, share);
+    return deviceId === undefined
+      ? sharedCounters(tools, { pair, account: counterOf.account(at), address: counterOf.address(share) })
+      : deviceCounters(deviceTools, { device: counterOf.device(at, deviceId), pair });
+  };
   return {
     async charge(account, peer, deviceId) {
-      const [type, id] = account.provider;
-      const at = { provider: providerKey(type, id), name: account.name };
-      const share = addressShare(peer.address);
-      const pair = counterOf.pair(at, share);
-      if (deviceId !== undefined) {
-        const device = counterOf.device(at, deviceId);
-        return { ...(await chargeDevice(deviceTools, { device, pair })), account, deviceId };
-      }
-      const shared = { pair, account: counterOf.account(at), address: counterOf.address(share) };
-      return { ...(await chargeShared(tools, shared)), account, deviceId };
+      const { charge, succeed, refund } = countersOf(account, peer, deviceId);
+      const known = await charge();
+      // A failed refund only delays later guesses.
+      const judged = async (isRight: boolean) => {
+        if (isRight) await succeed(known).catch(() => undefined);
+      };
+      return { account, deviceId, known, judged, refund: () => refund(known) };
+    },
+    async chargeWithVerdict(account, peer, deviceId) {
+      const { look, charge, pass } = countersOf(account, peer, deviceId);
+      const known = await look();
+      const judged = async (isRight: boolean) => {
+        await (isRight ? pass() : charge());
+      };
+      return { account, deviceId, known, judged, refund: async () => undefined };
     },
   };
 }
 
-async function chargeDevice(
-  { counters, clock, budgets, onListed }: Tools,
+/** What a guess does to its counters. All of it throws the store's errors. */
+interface GuessCounters {
+  /** Charges the guess. Resolves with whether the account is known here. Throws `rate_limited`. */
+  charge(): Promise<boolean>;
+  /** As `charge`, but only looks, and may look too early. */
+  look(): Promise<boolean>;
+  /** After `charge`: the guess was right. */
+  succeed(known: boolean): Promise<void>;
+  /** Without `charge`: the guess was right. Throws `rate_limited` if it came after the last one that is left. */
+  pass(): Promise<void>;
+  /** After `charge`: the guess was not carried out. */
+  refund(known: boolean): Promise<void>;
+}
+
+function deviceCounters(
+  { store, counters, clock, budgets, onListed }: Tools,
   { device, pair }: { readonly device: Counter; readonly pair: Counter },
-): Promise<Charge> {
+): GuessCounters {
   const budget = budgets.device;
-  const listed = await counters
-    .change([device.key], (draft) => {
-      const now = clock.now();
-      const spending = spend(budget, fullAtOf(draft.get(device.key)), now);
-      if (!spending.ok) throw rateLimited(spending.retryAfterMs);
-      return writeCounter(draft, device, { budget, fullAt: spending.fullAt, now });
-    })
-    .catch(rateLimitOnConflict);
-  if (listed) onListed();
+  const remember = () =>
+    counters.change([pair.key], (draft) => rememberAddress(draft, pair, budgets, clock.now()));
   return {
-    known: true,
-    async succeeded() {
+    async charge() {
+      const charging = counters.change([device.key], (draft) => {
+        const now = clock.now();
+        const { fullAt } = requireOne(budget, draft.get(device.key), now);
+        return writeCounter(draft, device, { budget, fullAt, now });
+      });
+      if (await charging.catch(rateLimitOnConflict)) onListed();
+      return true;
+    },
+    async look() {
+      const [record] = await store.get([device.key]);
+      requireOne(budget, record?.value, clock.now());
+      return true;
+    },
+    async succeed() {
       await counters.change([device.key], (draft) => clearCounter(draft, device, clock.now()));
-      await counters.change([pair.key], (draft) => rememberAddress(draft, pair, budgets, clock.now()));
+      await remember();
+    },
+    async pass() {
+      const passing = counters.change([device.key], (draft) => {
+        const record = draft.get(device.key);
+        requireOne(budget, record, clock.now());
+        if (record !== undefined) clearCounter(draft, device, clock.now());
+      });
+      await passing.catch(rateLimitOnConflict);
+      // The guess was let through. That the address is not remembered only delays later ones.
+      await remember().catch(() => undefined);
     },
     refund: () =>
       counters.change([device.key], (draft) => giveBack(draft, device, { budget, now: clock.now() })),
   };
 }
 
-async function chargeShared(
-  { counters, clock, budgets, onListed }: Tools,
+function sharedCounters(
+  { store, counters, clock, budgets, onListed }: Tools,
   shared: SharedCounters,
-): Promise<Charge> {
-  const { pair } = shared;
-  const change = <Result>(work: (draft: Draft) => Result) =>
-    counters.change([pair.key, shared.account.key, shared.address.key], work);
-  const { known, listed } = await change((draft) => chargeAll(draft, shared, budgets, clock.now())).catch(
-    rateLimitOnConflict,
-  );
-  if (listed) onListed();
-  const refundOthers = (draft: Draft, now: number) => {
+): GuessCounters {
+  const { pair, account, address } = shared;
+  const keys = [pair.key, account.key, address.key];
+  const change = <Result>(work: (draft: Draft) => Result) => counters.change(keys, work);
+  const refundOthers = (draft: Draft, known: boolean, now: number) => {
     if (known) return;
-    giveBack(draft, shared.account, { budget: budgets.account, now });
-    giveBack(draft, shared.address, { budget: budgets.address, now });
+    giveBack(draft, account, { budget: budgets.account, now });
+    giveBack(draft, address, { budget: budgets.address, now });
   };
   return {
-    known,
-    succeeded: () =>
+    async charge() {
+      const charging = change((draft) => chargeAll(draft, shared, budgets, clock.now()));
+      const { known, listed } = await charging.catch(rateLimitOnConflict);
+      if (listed) onListed();
+      return known;
+    },
+    async look() {
+      const records = await store.get(keys);
+      const values = new Map(keys.map((key, place) => [key, records[place]?.value]));
+      return spendAll(values, shared, budgets, clock.now()).known;
+    },
+    succeed: (known) =>
       change((draft) => {
         const now = clock.now();
-        refundOthers(draft, now);
+        refundOthers(draft, known, now);
         rememberAddress(draft, pair, budgets, now);
       }),
-    refund: () =>
+    async pass() {
+      const passing = change((draft) => {
+        const now = clock.now();
+        spendAll(draft, shared, budgets, now);
+        rememberAddress(draft, pair, budgets, now);
+      });
+      await passing.catch(rateLimitOnConflict);
+    },
+    refund: (known) =>
       change((draft) => {
         const now = clock.now();
-        refundOthers(draft, now);
+        refundOthers(draft, known, now);
         giveBack(draft, pair, { budget: budgets.pair, now });
       }),
   };
 }
 
-/** `known`: the address is known to the account. If it is, only the counter of the pair is charged. */
+type Readable = Pick<Draft, "get">;
+
+/** Throws `rate_limited` if no attempt is left. */
+function requireOne(budget: Budget, record: JsonObject | undefined, now: number) {
+  const spending = spend(budget, fullAtOf(record), now);
+  if (!spending.ok) throw rateLimited(spending.retryAfterMs);
+  return spending;
+}
+
+/** `known`: the address is known to the account. If it is, only the counter of the pair counts. Throws `rate_limited`. */
+function spendAll(records: Readable, shared: SharedCounters, budgets: LoginBudgets, now: number) {
+  const until = knownUntilOf(records.get(shared.pair.key), now);
+  // A time that is too far ahead comes from another clock.
+  const known = until !== undefined && until <= now + rememberedMs(budgets);
+  const counted = known ? (["pair"] as const) : (["pair", "account", "address"] as const);
+  const spendings = counted.map((which) => {
+    const { key } = shared[which];
+    return { which, spending: spend(budgets[which], fullAtOf(records.get(key)), now) };
+  });
+  const waits = spendings.map(({ spending }) => (spending.ok ? 0 : spending.retryAfterMs));
+  const longest = Math.max(...waits);
+  if (longest > 0) throw rateLimited(longest);
+  return { known, spendings };
+}
+
 function chargeAll(
   draft: Draft,
   shared: SharedCounters,
   budgets: LoginBudgets,
   now: number,
 ): { readonly known: boolean; readonly listed: boolean } {
-  const until = knownUntilOf(draft.get(shared.pair.key), now);
-  const known = until !== undefined && until <= now + budgets.knownMs;
-  const counted = known ? (["pair"] as const) : (["pair", "account", "address"] as const);
-  const spendings = counted.map((which) => ({
-    counter: shared[which],
-    budget: budgets[which],
-    spending: spend(budgets[which], fullAtOf(draft.get(shared[which].key)), now),
-  }));
-  const waits = spendings.map(({ spending }) => (spending.ok ? 0 : spending.retryAfterMs));
-  const longest = Math.max(...waits);
-  if (longest > 0) throw rateLimited(longest);
+  const { known, spendings } = spendAll(draft, shared, budgets, now);
   const listed = spendings.map(
-    ({ counter, budget, spending }) =>
-      spending.ok && writeCounter(draft, counter, { budget, fullAt: spending.fullAt, now }),
+    ({ which, spending }) =>
+      spending.ok &&
+      writeCounter(draft, shared[which], { budget: budgets[which], fullAt: spending.fullAt, now }),
   );
   return { known, listed: listed.includes(true) };
 }
@@ -210,6 +295,19 @@ function giveBack(
   writeCounter(draft, counter, { budget, fullAt, now });
 }
 
-function rememberAddress(draft: Draft, pair: Counter, { knownMs }: LoginBudgets, now: number): void {
-  clearCounter(draft, pair, now, now + knownMs);
+/** The budget of the pair is full again, and the address stays known. */
+function rememberAddress(draft: Draft, pair: Counter, budgets: LoginBudgets, now: number): void {
+  if (!isRemembered(draft.get(pair.key), budgets, now))
+    clearCounter(draft, pair, now, now + rememberedMs(budgets));
+}
+
+/** Longer than an address must stay known, so most logins find that it is remembered for long enough, and write nothing. */
+function rememberedMs({ knownMs }: LoginBudgets): number {
+  return knownMs + knownMs / 30;
+}
+
+function isRemembered(record: JsonObject | undefined, budgets: LoginBudgets, now: number): boolean {
+  const until = knownUntilOf(record, now) ?? 0;
+  const isFull = (fullAtOf(record) ?? 0) <= now && record?.about === undefined;
+  return isFull && until >= now + budgets.knownMs && until <= now + rememberedMs(budgets);
 }

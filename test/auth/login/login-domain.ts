@@ -52,7 +52,7 @@ export interface DomainOptions {
   readonly events?: EventBus;
   /** Wraps the local provider. */
   readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
-  /** Runs after the engine has read the user, before it commits. */
+  /** Runs after the engine has read the user and what is demanded of them, before it commits. */
   readonly beforeCommit?: () => Promise<unknown>;
 }
 
@@ -156,7 +156,11 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     revocation,
     groups,
     approvals: createApprovals({ store, clock, revocation, credentials, groups, events }),
-    users: { ...users, read: (userId) => users.read(userId).finally(options.beforeCommit) },
+    users,
+    assurance: {
+      ...factors.assurance,
+      demandOn: (userId) => factors.assurance.demandOn(userId).finally(options.beforeCommit),
+    },
     events,
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,

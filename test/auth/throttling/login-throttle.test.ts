@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { AuthError } from "../../../src/auth/errors.ts";
 import type { Store } from "../../../src/auth/store.ts";
@@ -94,6 +94,38 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(charged).toHaveLength(accountBudget.attempts);
     });
 
+    it("that are charged with their verdict are limited alike, and nobody is told a verdict over the limit", async () => {
+      const name = newName();
+      const addresses = Array.from({ length: 40 }, newAddress);
+      const verdicts = Array.from({ length: 400 }, async (_, place) => {
+        const peer = addresses[place % addresses.length] ?? home;
+        const guess = await (nodes[place % 2] ?? throttle).chargeWithVerdict(account(name), peer);
+        await guess.judged(false);
+      });
+      const told = (await Promise.all(verdicts.map(outcome))).filter((each) => each === "charged");
+      expect(told).toHaveLength(accountBudget.attempts);
+      // It is refused before it is judged by now.
+      expect(await outcome(throttle.chargeWithVerdict(account(name), newAddress()))).toBe("rate_limited");
+    });
+
+    it("that are charged with their verdict are counted in the order of their verdicts, also if right, also on a known device", async () => {
+      for (const deviceId of [undefined, "a device"]) {
+        const [name, peer] = [newName(), newAddress()];
+        const guesses = await Promise.all(
+          Array.from({ length: pair.attempts + 1 }, () =>
+            throttle.chargeWithVerdict(account(name), peer, deviceId),
+          ),
+        );
+        const outcomes = guesses.map((guess, place) => outcome(guess.judged(place === pair.attempts)));
+        const expected = guesses.map((_, place) => (place === pair.attempts ? "rate_limited" : "charged"));
+        expect(await Promise.all(outcomes)).toEqual(expected);
+        clock.advance(pair.refillMs);
+        await (await throttle.chargeWithVerdict(account(name), peer, deviceId)).judged(true);
+        expect((await throttle.chargeWithVerdict(account(name), peer)).known).toBe(true);
+        expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
+      }
+    });
+
     it("from one address at one account refill more slowly than the account, so that others can log in", async () => {
       const name = newName();
       const attacker = newAddress();
@@ -128,7 +160,7 @@ for (const kind of ["embedded", "redis"] as const) {
     it("from other addresses and at other accounts do not limit an address that the account logged in from", async () => {
       const name = newName();
       const owner = newAddress();
-      await (await throttle.charge(account(name), owner)).succeeded();
+      await (await throttle.charge(account(name), owner)).judged(true);
       const attackers = Array.from({ length: 5 }, newAddress);
       for (const attacker of attackers) await guessesOf(throttle, name, attacker);
       for (let neighbour = 0; neighbour < addressBudget.attempts; neighbour += 1)
@@ -139,16 +171,30 @@ for (const kind of ["embedded", "redis"] as const) {
         const guess = await node.charge(account(name), owner);
         expect(guess.known).toBe(true);
       }
-      clock.advance(defaultLoginBudgets.knownMs);
+      const remembered = defaultLoginBudgets.knownMs * (31 / 30);
+      clock.advance(remembered);
       expect((await throttle.charge(account(name), owner)).known).toBe(false);
+    });
+
+    it("at an address that is remembered write nothing, and it stays known for 30 days after the last login", async () => {
+      const [name, peer] = [newName(), newAddress()];
+      const commit = vi.spyOn(store, "commit");
+      for (const hours of [0, 12, 11]) {
+        clock.advance(hours * 3_600_000);
+        await (await throttle.chargeWithVerdict(account(name), peer)).judged(true);
+      }
+      expect(commit).toHaveBeenCalledTimes(1);
+      commit.mockRestore();
+      clock.advance(defaultLoginBudgets.knownMs - 1);
+      expect((await throttle.charge(account(name), peer)).known).toBe(true);
     });
 
     it("from a known address are limited too, and a right one refills the budget", async () => {
       const [name, peer] = [newName(), newAddress()];
-      await (await throttle.charge(account(name), peer)).succeeded();
+      await (await throttle.charge(account(name), peer)).judged(true);
       expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
       clock.advance(pair.refillMs);
-      await (await throttle.charge(account(name), peer)).succeeded();
+      await (await throttle.charge(account(name), peer)).judged(true);
       expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
     });
 
@@ -156,7 +202,7 @@ for (const kind of ["embedded", "redis"] as const) {
       const name = newName();
       for (let login = 0; login < accountBudget.attempts * 2; login += 1) {
         const guess = await throttle.charge(account(name), newAddress());
-        await (login % 2 === 0 ? guess.succeeded() : guess.refund());
+        await (login % 2 === 0 ? guess.judged(true) : guess.refund());
       }
       const [peer, other] = [newAddress(), newName()];
       for (let untried = 0; untried < 100; untried += 1)

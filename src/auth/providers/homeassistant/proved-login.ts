@@ -3,7 +3,8 @@ import type { Passwords } from "../../passwords/passwords.ts";
 import type { Store } from "../../store.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
 import type { Credentials } from "../../users/credentials.ts";
-import type { Users, VersionedUser } from "../../users/users.ts";
+import { type Person, readPerson } from "../../users/person.ts";
+import type { Users } from "../../users/users.ts";
 import type { ProviderStep } from "../provider.ts";
 import { type LocalLogin, type LocalProviderId, localLoginKey, localType } from "./login-record.ts";
 
@@ -30,9 +31,8 @@ export function done(
 
 /** Undefined after the same look-ups if nobody has the name. */
 export async function ownerOf(
-  { credentials, users, id }: Pick<ProviderParts, "credentials" | "users" | "id">,
+  parts: Pick<ProviderParts, "credentials" | "users" | "id">,
   username: string,
-): Promise<VersionedUser | undefined> {
-  const found = await credentials.find(localType, id, username);
-  return await users.read(found?.credential.userId ?? "0".repeat(32));
+): Promise<Person | undefined> {
+  return await readPerson(parts, [localType, parts.id], username);
 }

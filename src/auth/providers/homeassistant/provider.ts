@@ -50,6 +50,8 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (stepId === SCRAM_STEP) return mechanism === undefined ? scram.nameOf(state) : undefined;
       return typeof username === "string" ? normaliseLoginName(username) : undefined;
     },
+    // Both messages of a proof.
+    isJudgedAtOnce: (stepId, { mechanism }) => stepId === SCRAM_STEP || mechanism !== undefined,
     warnings: () => scram.warnings(),
     begin: ({ peer }) => Promise.resolve(scram.form(peer)),
     async advance(stepId, input, state, context) {
@@ -100,8 +102,9 @@ async function checkLogin(
     options.passwords.verify(password, verifier, place, inUse),
     ownerOf(options, username),
   ]);
-  const who = owner === undefined ? {} : { userId: owner.user.id };
-  const welcome = owner !== undefined && mayLogIn(owner.user, context.peer);
+  const user = owner?.versionedUser.user;
+  const who = user === undefined ? {} : { userId: user.id };
+  const welcome = user !== undefined && mayLogIn(user, context.peer);
   if (found === undefined || !verdict.ok || !welcome) return { ...refusedPassword, ...who };
   if (!verdict.outdated) return { ...done(found.login, found.version), ...who };
   const version = await upgrade(options, found, password, place);

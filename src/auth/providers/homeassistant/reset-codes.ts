@@ -92,7 +92,7 @@ export async function findResetCode(
   { username, code }: { readonly username: string; readonly code: string | undefined },
   peer: Peer,
 ): Promise<LiveResetCode | undefined> {
-  const owner = await ownerOf(parts, username);
+  const owner = (await ownerOf(parts, username))?.versionedUser;
   const userId = owner?.user.id ?? "0".repeat(32);
   const record = await readRecord(parts.store, recordKeys.passwordReset(userId));
   if (record === undefined || !resetCode.Check(record.value)) return undefined;

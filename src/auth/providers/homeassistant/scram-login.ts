@@ -176,11 +176,12 @@ async function takeFinal(
   const refused: AskingForm = inUse.every(isProvable) ? form : { ...form, mayBeSent: true };
   // The flow may have gone to a socket that nothing can be bound to.
   const ok = verdict.ok && isBound === (bound !== undefined);
-  const who = owner === undefined ? {} : { userId: owner.user.id };
-  const welcome = owner !== undefined && mayLogIn(owner.user, peer);
+  const user = owner?.versionedUser.user;
+  const who = user === undefined ? {} : { userId: user.id };
+  const welcome = user !== undefined && mayLogIn(user, peer);
   if (found === undefined || !ok || !welcome) return { ...refused, ...who };
   const { serverFinal } = verdict;
-  return { ...done(found.login, found.version), ...who, serverFinal, form: refused };
+  return { ...done(found.login, found.version), ...who, asRead: owner, serverFinal, form: refused };
 }
 
 function standInOf(

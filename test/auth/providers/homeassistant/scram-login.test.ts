@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { FlowStep } from "../../../../protocol/flow.ts";
 import { attributesOf } from "../../../../protocol/scram.ts";
@@ -280,6 +280,61 @@ describe("tries", () => {
     expect(await codeOf(send(domain, form, ada))).toBe("rate_limited");
     // The server's first message is no verdict, so it costs nothing.
     expect((await startProof(domain, "ada")).answer.step.type).toBe("form");
+  });
+
+  it("are told no more verdicts than are left, if many come at once, to two nodes: the right one among them is refused", async () => {
+    const budgets = { pair: { attempts: 3, refillMs: 60_000 } };
+    const domains = [await node({ budgets }), await node({ budgets })] as const;
+    await addPerson(domains[0]);
+    const guesses = await Promise.all(
+      Array.from({ length: 24 }, async (_, nth) => {
+        const domain = domains[nth % 2 === 0 ? 0 : 1];
+        const { proof, answer } = await startProof(domain, "ada");
+        const { client_final } = await proof.final(answer.step, nth === 23 ? ada.password : wrong);
+        return { domain, answer, client_final };
+      }),
+    );
+    const told = await Promise.all(
+      guesses.map(({ domain, answer, client_final }) => codeOf(send(domain, answer, { client_final }))),
+    );
+    expect(told.filter((code) => code === "no error")).toHaveLength(3);
+    expect(told.filter((code) => code === "rate_limited")).toHaveLength(21);
+    expect(told[23]).toBe("rate_limited");
+  });
+
+  it("at once in one flow, also at two nodes, give one session, and one verdict to each form", async () => {
+    const domains = [await node(), await node()] as const;
+    const user = await addPerson(domains[0]);
+    const { proof, answer } = await startProof(domains[0], "ada");
+    const right = await proof.final(answer.step, ada.password);
+    const sendAll = async (client_final: string, to: FlowAnswer) =>
+      await Promise.all(
+        Array.from({ length: 12 }, (_, nth) =>
+          codeOf(send(domains[nth % 2 === 0 ? 0 : 1], to, { client_final })),
+        ),
+      );
+    const outcomes = await sendAll(right.client_final, answer);
+    expect(outcomes.filter((code) => code === "no error")).toHaveLength(1);
+    for (const code of outcomes) expect(["no error", "conflict", "invalid_flow"]).toContain(code);
+    expect(await domains[0].sessions.list(user.id)).toHaveLength(1);
+    const second = await startProof(domains[0], "ada");
+    const bad = await second.proof.final(second.answer.step, wrong);
+    const refusals = await sendAll(bad.client_final, second.answer);
+    expect(refusals.filter((code) => code === "no error")).toHaveLength(1);
+  });
+
+  it("that are right cost two commits: the start, and the end with its session", async () => {
+    const domain = await node();
+    await addPerson(domain);
+    const commit = vi.spyOn(domain.store, "commit");
+    await prove(domain, "ada", ada.password);
+    // The address is remembered.
+    expect(commit).toHaveBeenCalledTimes(3);
+    await prove(domain, "ada", ada.password);
+    expect(commit).toHaveBeenCalledTimes(5);
+    opened.clock.pass(2 * 86_400_000);
+    await prove(domain, "ada", ada.password);
+    expect(commit).toHaveBeenCalledTimes(8);
   });
 
   it("of unknown names count too, and five of a flow end it", async () => {
