@@ -12,6 +12,11 @@ import type { Published, Result, Threshold } from "./result.ts";
  */
 export function report(result: Result): void {
   const flags = new Set(process.argv.slice(2));
+  if (result.contenders.length + result.absent.length === 0) {
+    console.error("--only names no contender of this benchmark");
+    process.exitCode = 2;
+    return;
+  }
   const published: Published = {
     at: new Date().toISOString(),
     command: ["npm run bench --", result.question, ...settingsOf(process.argv.slice(2))].join(" "),
@@ -26,6 +31,11 @@ export function report(result: Result): void {
   writeFileSync(path.join(folder, `${result.question}.svg`), chart);
   const missed = result.thresholds.filter((threshold) => !isMet(threshold));
   if (!flags.has("--check")) return;
+  if (result.thresholds.length === 0) {
+    console.log("check: no threshold is about what has run");
+    process.exitCode = 1;
+    return;
+  }
   console.log(missed.length === 0 ? "check: passed" : `check: ${missed.length} failed`);
   if (missed.length > 0) process.exitCode = 1;
 }

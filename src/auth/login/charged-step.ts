@@ -64,7 +64,7 @@ export async function runCharged<Tried extends { readonly step: ProviderStep }>(
 ): Promise<Tried> {
   const tried = await work().catch(async (error: unknown) => {
     const isUntried = error instanceof AuthError && refundsGuess.has(error.code);
-    await (isUntried ? guess?.refund().catch(() => undefined) : guess?.judged(false));
+    await (isUntried ? guess?.refund() : guess?.judged(false))?.catch(() => undefined);
     throw error;
   });
   await guess?.judged(tried.step.kind === "done");

@@ -103,7 +103,8 @@ export async function settle(
   if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
   if (step.kind === "done") {
     const proof = proofOf(step, tools.clock.now());
-    return await finish(tools, provedFlow(turn.at, step), proof, peer, deviceToken);
+    const shared = turn.isTaken ? undefined : turn.at.flow;
+    return await finish(tools, provedFlow(turn.at, step), proof, peer, { deviceToken, shared });
   }
   const next = flowAfter(turn, step);
   return hasNoAttemptsLeft(next)
@@ -156,21 +157,24 @@ function sentStepOf(step: AskingStep): SentStep {
 
 /**
  * Ends the flow with what was proved. If policy demands more of the user, the flow goes on with a second factor, and what
- * was proved so far stays in its record.
+ * was proved so far stays in its record. `shared`: the flow as it was read, if its turn was not taken yet.
  */
 export async function finish(
   tools: FinishTools,
   at: VersionedFlow,
   proof: Proof,
   peer: Peer,
-  deviceToken?: () => string,
+  {
+    deviceToken,
+    shared,
+  }: { readonly deviceToken?: (() => string) | undefined; readonly shared?: Flow | undefined } = {},
 ): Promise<FlowStep> {
   const outcome = await finishLogin(tools, at, proof, peer);
   switch (outcome.kind) {
     case "granted":
       return entryStep(at.flow, outcome.result);
     case "below":
-      return await beginFactor(tools, at, { ...outcome, proof, deviceToken });
+      return await beginFactor(tools, await reserved(tools, at, shared), { ...outcome, proof, deviceToken });
     case "waits":
       return await waitInFlow(tools, at, proof, outcome.approval);
     case "not_linked":
@@ -180,6 +184,19 @@ export async function finish(
     case "refused":
       return await refuseProof(tools, at);
   }
+}
+
+/** A factor may send a message, which parallel calls must not send twice. Throws `conflict`. */
+async function reserved(
+  { store, clock }: FinishTools,
+  at: VersionedFlow,
+  shared: Flow | undefined,
+): Promise<VersionedFlow> {
+  if (shared === undefined) return at;
+  const flow = { ...shared, busyUntil: clock.now() + turnMs };
+  const outcome = await store.commit(writeFlowStep({ flow, version: at.version }));
+  if (!outcome.ok) throw isBusy();
+  return { ...at, version: outcome.version };
 }
 
 /** The flow's step from here on says that its user waits for approval. A decision continues the flow. */

@@ -355,7 +355,11 @@ async function advance(
   // A step-up gives nothing but what it is for.
   const deviceToken =
     guess && at.flow.purpose !== "step_up" ? () => issueDeviceToken(options, at.flow, guess) : undefined;
-  const settled = await settle(options, turn, step, peer, deviceToken);
+  const settled = await settle(options, turn, step, peer, deviceToken).catch((error: unknown) => {
+    // Another call has continued the flow. The guess was judged all the same, and is recorded as one at this account.
+    if (!(error instanceof AuthError) || error.code !== "conflict" || !atOnce) throw error;
+    throw new AuthError("conflict", { cause: error, userId: async () => step.userId });
+  });
   const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
   const told = step.kind === "done" && step.passwordReset === true ? { passwordReset: true as const } : {};
   return step.userId === undefined ? following : { ...following, ...told, userId: step.userId };

@@ -1,5 +1,6 @@
 import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock/clock.ts";
+import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import { providerKey } from "../record-keys.ts";
 import type { JsonObject, Store } from "../store.ts";
@@ -79,7 +80,8 @@ export interface LoginThrottle {
   /**
    * As `charge`, for a guess that costs next to nothing to judge. Now it is refused if none is left, and it is charged with
    * its verdict. So a right one at an account that nobody guesses at commits nothing. Guesses are counted in the order of
-   * their verdicts, so of many at once, no more are told theirs than the budgets have left.
+   * their verdicts, so of many at once, no more are told theirs than the budgets have left. If a verdict could not be
+   * counted, this node charges all guesses first for a while: that what follows takes longer could tell a right one.
    */
   chargeWithVerdict(account: GuessedAccount, peer: Peer, deviceId?: string): Promise<Guess>;
 }
@@ -123,10 +125,11 @@ export function createLoginThrottle(options: {
       ? sharedCounters(tools, { pair, account: counterOf.account(at), address: counterOf.address(share) })
       : deviceCounters(deviceTools, { device: counterOf.device(at, deviceId), pair });
   };
+  let chargesFirstUntil = Number.NEGATIVE_INFINITY;
   return {
     async charge(account, peer, deviceId) {
       const { charge, succeed, refund } = countersOf(account, peer, deviceId);
-      const known = await charge();
+      const known = await charge().catch(rateLimitOnConflict);
       // A failed refund only delays later guesses.
       const judged = async (isRight: boolean) => {
         if (isRight) await succeed(known).catch(() => undefined);
@@ -134,17 +137,45 @@ export function createLoginThrottle(options: {
       return { account, deviceId, known, judged, refund: () => refund(known) };
     },
     async chargeWithVerdict(account, peer, deviceId) {
+      if (clock.monotonic() < chargesFirstUntil) return await this.charge(account, peer, deviceId);
       const { look, charge, pass } = countersOf(account, peer, deviceId);
       const known = await look();
       const judged = async (isRight: boolean) => {
-        await (isRight ? pass() : charge());
+        await untilCounted(isRight ? pass : charge).catch((error: unknown) => {
+          if (!isRateLimit(error)) chargesFirstUntil = clock.monotonic() + chargesFirstMs;
+          return rateLimitOnConflict(error);
+        });
       };
       return { account, deviceId, known, judged, refund: async () => undefined };
     },
   };
 }
 
-/** What a guess does to its counters. All of it throws the store's errors. */
+/** How long guesses are charged before they are judged, after a verdict that could not be counted. */
+const chargesFirstMs = 60_000;
+
+/** Each of them is eight conflicts, and each conflict is somebody else's commit. */
+const maxTries = 16;
+
+/**
+ * A wrong guess must not go uncounted because others guess at the same account at other nodes: they may be the same
+ * attacker. A right one writes less and meets fewer conflicts, so giving up would tell which it was.
+ */
+async function untilCounted(count: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await count();
+      return;
+    } catch (error) {
+      if (tries === maxTries || !isConflict(error)) throw error;
+    }
+  }
+}
+
+const isConflict = (error: unknown) => error instanceof AuthError && error.code === "conflict";
+const isRateLimit = (error: unknown) => error instanceof AuthError && error.code === "rate_limited";
+
+/** What a guess does to its counters. All of it throws the store's errors, and `conflict` after many conflicts. */
 interface GuessCounters {
   /** Charges the guess. Resolves with whether the account is known here. Throws `rate_limited`. */
   charge(): Promise<boolean>;
@@ -167,12 +198,12 @@ function deviceCounters(
     counters.change([pair.key], (draft) => rememberAddress(draft, pair, budgets, clock.now()));
   return {
     async charge() {
-      const charging = counters.change([device.key], (draft) => {
+      const listed = await counters.change([device.key], (draft) => {
         const now = clock.now();
         const { fullAt } = requireOne(budget, draft.get(device.key), now);
         return writeCounter(draft, device, { budget, fullAt, now });
       });
-      if (await charging.catch(rateLimitOnConflict)) onListed();
+      if (listed) onListed();
       return true;
     },
     async look() {
@@ -185,12 +216,11 @@ function deviceCounters(
       await remember();
     },
     async pass() {
-      const passing = counters.change([device.key], (draft) => {
+      await counters.change([device.key], (draft) => {
         const record = draft.get(device.key);
         requireOne(budget, record, clock.now());
         if (record !== undefined) clearCounter(draft, device, clock.now());
       });
-      await passing.catch(rateLimitOnConflict);
       // The guess was let through. That the address is not remembered only delays later ones.
       await remember().catch(() => undefined);
     },
@@ -213,8 +243,7 @@ function sharedCounters(
   };
   return {
     async charge() {
-      const charging = change((draft) => chargeAll(draft, shared, budgets, clock.now()));
-      const { known, listed } = await charging.catch(rateLimitOnConflict);
+      const { known, listed } = await change((draft) => chargeAll(draft, shared, budgets, clock.now()));
       if (listed) onListed();
       return known;
     },
@@ -229,14 +258,12 @@ function sharedCounters(
         refundOthers(draft, known, now);
         rememberAddress(draft, pair, budgets, now);
       }),
-    async pass() {
-      const passing = change((draft) => {
+    pass: () =>
+      change((draft) => {
         const now = clock.now();
         spendAll(draft, shared, budgets, now);
         rememberAddress(draft, pair, budgets, now);
-      });
-      await passing.catch(rateLimitOnConflict);
-    },
+      }),
     refund: (known) =>
       change((draft) => {
         const now = clock.now();

@@ -6,6 +6,8 @@ import { AuthError } from "../../../src/auth/errors.ts";
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
 import { composeFactors } from "../../../src/auth/factors/compose.ts";
 import { createDemandTable } from "../../../src/auth/factors/demand-table.ts";
+import type { Factor } from "../../../src/auth/factors/factor.ts";
+import type { FactorTools } from "../../../src/auth/factors/factor-type.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
@@ -50,6 +52,7 @@ export interface DomainOptions {
   readonly budgets?: Partial<LoginBudgets>;
   readonly onboardingRequired?: boolean;
   readonly events?: EventBus;
+  readonly factors?: (tools: FactorTools) => readonly Factor[];
   /** Wraps the local provider. */
   readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
   /** Runs after the engine has read the user and what is demanded of them, before it commits. */
@@ -71,7 +74,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     yielder,
     revocation,
     tools: { store, clock, sealing, publicUrl: () => "https://gatehouse.test" },
-    create: undefined,
+    create: options.factors,
     isDeletedGroup: () => false,
     demandTable: createDemandTable(),
     budget: options.budgets?.secondFactor ?? defaultLoginBudgets.secondFactor,

@@ -176,6 +176,41 @@ for (const kind of ["embedded", "redis"] as const) {
       expect((await throttle.charge(account(name), owner)).known).toBe(false);
     });
 
+    it("are counted although guesses at another node conflict with theirs again and again", async () => {
+      const [name, peer] = [newName(), newAddress()];
+      let conflicts = 50;
+      const contended: Store = Object.assign(Object.create(store) as Store, {
+        get: store.get.bind(store),
+        async commit(step: Parameters<Store["commit"]>[0]) {
+          conflicts -= 1;
+          return conflicts > 0 ? { ok: false, conflict: "x" } : await store.commit(step);
+        },
+      });
+      const node = createLoginThrottle({ store: contended, clock });
+      for (let count = 0; count < pair.attempts; count += 1)
+        await (await node.chargeWithVerdict(account(name), peer)).judged(false);
+      expect(await outcome(throttle.charge(account(name), peer))).toBe("rate_limited");
+    });
+
+    it("are charged before they are judged for a while, after one whose verdict could not be counted", async () => {
+      const [name, peer] = [newName(), newAddress()];
+      let answers = true;
+      const failing: Store = Object.assign(Object.create(store) as Store, {
+        get: store.get.bind(store),
+        async commit(step: Parameters<Store["commit"]>[0]) {
+          if (!answers) throw new AuthError("unavailable");
+          return await store.commit(step);
+        },
+      });
+      const node = createLoginThrottle({ store: failing, clock });
+      const guess = await node.chargeWithVerdict(account(name), peer);
+      answers = false;
+      expect(await outcome(guess.judged(false))).toBe("unavailable");
+      expect(await outcome(node.chargeWithVerdict(account(name), peer))).toBe("unavailable");
+      clock.advance(60_000);
+      await node.chargeWithVerdict(account(name), peer);
+    });
+
     it("at an address that is remembered write nothing, and it stays known for 30 days after the last login", async () => {
       const [name, peer] = [newName(), newAddress()];
       const commit = vi.spyOn(store, "commit");

@@ -3,6 +3,13 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { FlowStep } from "../../../../protocol/flow.ts";
 import { attributesOf } from "../../../../protocol/scram.ts";
+import type { AuthError } from "../../../../src/auth/errors.ts";
+import {
+  changeEnrolmentsStep,
+  newEnrolment,
+  readEnrolments,
+} from "../../../../src/auth/factors/enrolments.ts";
+import type { Factor } from "../../../../src/auth/factors/factor.ts";
 import type { FlowAnswer } from "../../../../src/auth/login/login-flows.ts";
 import type { Peer } from "../../../../src/auth/model.ts";
 import { listParameters } from "../../../../src/auth/passwords/parameters-in-use.ts";
@@ -321,6 +328,50 @@ describe("tries", () => {
     const bad = await second.proof.final(second.answer.step, wrong);
     const refusals = await sendAll(bad.client_final, second.answer);
     expect(refusals.filter((code) => code === "no error")).toHaveLength(1);
+  });
+
+  it("at once begin a second factor once: it may send a message", async () => {
+    let begun = 0;
+    const counting: Factor = {
+      ...{ id: "counting", type: "counting", name: "Counting", attempts: 3, guessable: true },
+      ...{ backup: false, verifiesUser: false },
+      beginSetup: async () => ({ kind: "abort", reason: "not_here" }),
+      advanceSetup: async () => ({ kind: "abort", reason: "not_here" }),
+      async begin() {
+        begun += 1;
+        return { kind: "form", fields: [{ name: "code", type: "string", required: true }], state: {} };
+      },
+      verify: async () => ({ kind: "abort", reason: "not_here" }),
+    };
+    const options = { factors: () => [counting] };
+    const domains = [await node(options), await node(options)] as const;
+    const user = await addPerson(domains[0]);
+    const none = await readEnrolments(domains[0].store, user.id);
+    const enrolment = newEnrolment(counting.id, {}, opened.clock.now());
+    await domains[0].store.commit(changeEnrolmentsStep(user.id, none, [enrolment]));
+    const { proof, answer } = await startProof(domains[0], "ada");
+    const { client_final } = await proof.final(answer.step, ada.password);
+    const outcomes = await Promise.all(
+      Array.from({ length: 8 }, (_, nth) =>
+        codeOf(send(domains[nth % 2 === 0 ? 0 : 1], answer, { client_final })),
+      ),
+    );
+    expect(outcomes.filter((code) => code === "no error")).toHaveLength(1);
+    expect(begun).toBe(1);
+  });
+
+  it("that another call has overtaken name the user all the same, for the audit log", async () => {
+    const domain = await node();
+    const user = await addPerson(domain);
+    const { proof, answer } = await startProof(domain, "ada");
+    const { client_final } = await proof.final(answer.step, wrong);
+    const both = [1, 2].map(() =>
+      domain.flows.advance({ ...claimOf(answer), input: { client_final } }, peer),
+    );
+    const settled = await Promise.allSettled(both);
+    const lost = settled.find((each) => each.status === "rejected");
+    expect(lost?.reason).toMatchObject({ code: "conflict" });
+    expect(await (lost?.reason as AuthError | undefined)?.userId?.()).toBe(user.id);
   });
 
   it("that are right cost two commits: the start, and the end with its session", async () => {
