@@ -5,6 +5,7 @@ const ownEvents = [
   "user_removed",
   "owner_changed",
   "group_changed",
+  "factor_demands_changed",
   "sessions_ended",
   "approval_requested",
 ] as const;

@@ -135,7 +135,10 @@ function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
       return sessionsEnded(event.cause, { client_id: clientNamed(event.clientId) });
     case "all":
       return sessionsEnded(event.cause, {});
-    case "factor_demands_changed":
+    case "factor_demands_changed": {
+      const { groups, version } = event.demands;
+      return { type: "factor_demands_changed", data: { group_ids: groups, version } };
+    }
     case "resources_changed":
     case "session_changed":
     case "keys":

@@ -5,6 +5,7 @@ import { type Entered, type SocketGateway, startSocketGateway } from "../support
 
 let gateway: SocketGateway;
 let owner: User;
+let admin: User;
 let plain: User;
 let asOwner: Entered;
 let asAdmin: Entered;
@@ -12,7 +13,7 @@ let asPlain: Entered;
 beforeAll(async () => {
   gateway = await startSocketGateway();
   owner = await gateway.owner();
-  const { user: admin } = await gateway.user("adam");
+  ({ user: admin } = await gateway.user("adam"));
   await gateway.authority.users.update(admin.id, { groupIds: ["system-admin"] });
   ({ user: plain } = await gateway.user("petra"));
   [asOwner, asAdmin, asPlain] = await Promise.all([
@@ -79,6 +80,20 @@ describe("the commands for groups", () => {
     expect(await asAdmin.client.next()).toMatchObject({
       event: { data: { group_id, deleted: true } },
     });
+  });
+
+  it("tell administrators which groups demand a second factor, as soon as that changes", async () => {
+    const made = await ask(asOwner, "gatehouse/groups/create", { name: "Careful", policy });
+    const { group_id } = made.result as { readonly group_id: string };
+    const reader = await gateway.enter(admin);
+    await ask(reader, "subscribe_events", { event_type: "factor_demands_changed" });
+    const set = (demanded: boolean) => ask(asOwner, "gatehouse/mfa/demands/set", { group_id, demanded });
+    expect(await set(true)).toMatchObject({ success: true });
+    expect(await reader.client.next()).toMatchObject({
+      event: { event_type: "factor_demands_changed", data: { group_ids: [group_id] } },
+    });
+    await set(false);
+    expect(await reader.client.next()).toMatchObject({ event: { data: { group_ids: [] } } });
   });
 
   it.each(["list", "get", "create", "update", "delete", "members/list", "members/add", "members/remove"])(
