@@ -266,8 +266,12 @@ class World {
     for (const held of this.held) if (held.sessionId === asking.sessionId) held.proved = true;
   }
 
-  /** Asks both nodes for everybody. The other one hears of a change from the log. */
-  async check(): Promise<void> {
+  /**
+   * Asks both nodes for everybody. The one that made the change serves nobody below it from the moment that it said so. The
+   * other one hears of it from the log.
+   */
+  async check({ node: at }: Operation): Promise<void> {
+    await this.#judgedBy(nodes[at]);
     for (const node of nodes) await eventually("a node that serves nobody below", () => this.#judgedBy(node));
   }
 
@@ -312,7 +316,7 @@ it("nobody is served below what policy demands at that moment", async () => {
       const world = await World.create(`person${count++}`);
       for (const each of run) {
         await world.run(each);
-        await world.check();
+        await world.check(each);
       }
       demandedWhileServed += world.demandedWhileServed;
     }),
