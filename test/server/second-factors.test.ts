@@ -1,9 +1,12 @@
+import { Secret } from "otpauth";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { createLog } from "../../src/observability/log.ts";
 import { codeAt } from "../auth/factors/factor-people.ts";
+import { toldIn } from "../auth/factors/told-secrets.ts";
+import { type CodeWebhook, startCodeWebhook } from "../support/code-webhook.ts";
 import { ownerPassword, setUpOwner, startNode, transportNames } from "../support/gateway.ts";
-import { openSocket, type SocketClient } from "../support/socket-client.ts";
+import { type Message, openSocket, type SocketClient } from "../support/socket-client.ts";
 
 type Node = Awaited<ReturnType<typeof startNode>>;
 interface Step {
@@ -30,6 +33,15 @@ async function logIn(input: object = paula) {
   const step = async (user_input: object) =>
     (await socket.call("auth/login/step", { flow_id, user_input })).result as Step & Record<string, unknown>;
   return { socket, flow_id, step, first: await step(input) };
+}
+
+async function post(path: string, body: object) {
+  const answer = await fetch(`${node.url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ client_id, ...body }),
+  });
+  return { status: answer.status, body: (await answer.json()) as Step & Record<string, unknown> };
 }
 
 /** Sets the authenticator app up on a socket. Gives its secret, and a code that is not used up. */
@@ -124,14 +136,6 @@ describe.each(transportNames)("second factors on %s", (name) => {
   it("are asked for over HTTP as in Home Assistant, and the token says so", async () => {
     const { socket } = await logIn();
     const { code } = await setUp(socket);
-    const post = async (path: string, body: object) => {
-      const answer = await fetch(`${node.url}${path}`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ client_id, ...body }),
-      });
-      return { status: answer.status, body: (await answer.json()) as Step & Record<string, unknown> };
-    };
     const begun = await post("/auth/login_flow", { handler: ["homeassistant", null], redirect_uri });
     const path = `/auth/login_flow/${begun.body.flow_id}`;
     expect(await post(path, paula)).toMatchObject({
@@ -226,6 +230,130 @@ describe.each(transportNames)("second factors on %s", (name) => {
     const told = lines.join("");
     for (const each of [secret, ...recovery, "canary-code", "otpauth:"]) expect(told).not.toContain(each);
     expect(recovery).toHaveLength(10);
+  });
+});
+
+describe.each(transportNames)("what is secret about second factors on %s", (name) => {
+  const target = "paula@canary.example";
+  let hook: CodeWebhook;
+  beforeEach(async () => {
+    hook = await startCodeWebhook();
+    lines = [];
+    const log = createLog({ level: "trace", sink: { write: (line: string) => void lines.push(line) } });
+    const notify = { type: "notify", webhook: hook.url, token: "canary-token" } as const;
+    const auth_mfa_modules = [{ type: "totp" }, { type: "recovery" }, notify] as const;
+    node = await startNode({ transport: name, log: { audit: true }, auth_mfa_modules }, { log });
+    await setUpOwner(node.authority);
+  });
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.close();
+    await node.stop();
+    await hook.stop();
+  });
+
+  const answers = () => sockets.flatMap(({ received }) => received.map((frame) => JSON.stringify(frame)));
+  /** The answers that have one of these, by the factor and the kind of their step. */
+  const tellingAnswers = (secrets: Parameters<typeof toldIn>[1]) =>
+    answers()
+      .filter((answer) => toldIn(answer, secrets).length > 0)
+      .map((answer) => (JSON.parse(answer) as { readonly result?: Message }).result)
+      .map((step) => `${step?.type} ${step?.handler} ${Object.values(step?.errors ?? {}).join()}`.trim());
+  /** Another login, which has chosen a factor. */
+  const choosing = async (multi_factor_auth_module: string) => {
+    const login = await logIn();
+    await login.step({ multi_factor_auth_module });
+    return login.step;
+  };
+
+  it("is in the answer that shows it alone, and in no other, no error, no log line and no record", async () => {
+    const { socket } = await logIn();
+    const begin = async (mfa_module_id: string) => {
+      const { result } = await socket.call("auth/setup_mfa", { mfa_module_id });
+      const { flow_id, description_placeholders: shown } = result as Step;
+      return { shown, send: (user_input: object) => socket.call("auth/setup_mfa", { flow_id, user_input }) };
+    };
+
+    const app = await begin("totp");
+    const { code: secret = "", url = "" } = app.shown;
+    const code = codeAt(secret, Date.now());
+    for (const wrong of [{ code: "canary-code" }, { code: [secret] }, { [secret]: code }])
+      await app.send(wrong);
+    expect(await app.send({ code })).toMatchObject({ result: { type: "create_entry" } });
+
+    const spare = await begin("recovery");
+    const recovery = spare.shown.codes?.split("\n") ?? [];
+    expect(recovery).toHaveLength(10);
+    expect(await spare.send({ code: recovery[0] })).toMatchObject({ error: { code: "invalid_format" } });
+    expect(await spare.send({})).toMatchObject({ result: { type: "create_entry" } });
+
+    const message = await begin("notify");
+    await message.send({ target });
+    for (const wrong of [{ code: "canary-code" }, { code: [hook.latest()] }, { [hook.latest()]: "" }])
+      await message.send(wrong);
+    expect(await message.send({ code: hook.latest() })).toMatchObject({ result: { type: "create_entry" } });
+
+    // What is right elsewhere is typed into the wrong form, and then a code into the right one, twice.
+    const byApp = await choosing("totp");
+    for (const typed of [secret, url, recovery[1], hook.latest()]) await byApp({ code: typed });
+    const bySpare = await choosing("recovery");
+    for (const typed of [secret, recovery[2]]) await bySpare({ code: typed });
+    await (await choosing("recovery"))({ code: recovery[2] });
+    const byMessage = await choosing("notify");
+    for (const typed of [recovery[3], hook.latest()]) await byMessage({ code: typed });
+    hook.status = 500;
+    await choosing("notify");
+    expect(hook.received).toHaveLength(3);
+
+    const begun = await post("/auth/login_flow", { handler: ["homeassistant", null], redirect_uri });
+    const overHttp = [begun];
+    for (const input of [
+      paula,
+      { multi_factor_auth_module: "totp" },
+      { code: [secret] },
+      { [recovery[6] ?? ""]: "" },
+      { code: recovery[6] },
+    ])
+      overHttp.push(await post(`/auth/login_flow/${begun.body.flow_id}`, input));
+    expect(overHttp.map(({ status }) => status)).toEqual([200, 200, 200, 400, 400, 200]);
+
+    const user_id = await owner();
+    const refused: string[] = [];
+    for (const [type, fields] of [
+      ["auth/current_user", {}],
+      ["config/auth/list", {}],
+      ["gatehouse/users/list", {}],
+      ["gatehouse/mfa/list", { user_id }],
+      ["gatehouse/sessions/list", {}],
+      ["gatehouse/credentials/list", { user_id }],
+      ["gatehouse/throttles/list", {}],
+      ["gatehouse/mfa/list", { user_id: "0".repeat(32) }],
+      ["gatehouse/mfa/reset", { user_id, mfa_module_id: recovery[4] }],
+      ["auth/depose_mfa", { mfa_module_id: "notify" }],
+      ["auth/depose_mfa", { mfa_module_id: recovery[5] }],
+      ["gatehouse/mfa/reset", { user_id }],
+      ["gatehouse/mfa/list", { user_id }],
+    ] as const)
+      if ((await socket.call(type, fields)).success !== true) refused.push(type);
+    expect(refused).toEqual(["gatehouse/mfa/list", "auth/depose_mfa"]);
+
+    const apps = { secret, bytes: Secret.fromBase32(secret).bytes, uri: "otpauth:", picture: "<svg" };
+    const spares = Object.fromEntries(recovery.map((each, at) => [`recovery code ${at}`, each]));
+    const codes = {
+      code,
+      ...Object.fromEntries(hook.received.map(({ body }, at) => [`sent ${at}`, body.code])),
+    };
+    // Until the set-up is over, its form comes again after a wrong code.
+    expect(tellingAnswers(apps)).toEqual(["form totp", "form totp invalid_code"]);
+    expect(tellingAnswers(spares)).toEqual(["form recovery"]);
+    expect(tellingAnswers({ ...codes, target })).toEqual([]);
+    const log = lines.join("");
+    const typed = { typed: "canary-code", token: "canary-token" };
+    expect(toldIn(log, { ...apps, ...spares, ...codes, ...typed, target })).toEqual([]);
+    expect(toldIn(JSON.stringify(overHttp), { ...apps, ...spares, ...codes })).toEqual([]);
+    // What has happened is in the log.
+    for (const told of ["factor_setup", "factor_removal", "factor_reset"])
+      expect(log).toContain(`"audit":"${told}","outcome":"allowed"`);
+    expect(log).toContain("answered with 500");
   });
 });
 

@@ -1,6 +1,4 @@
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders } from "node:http";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterEach, expect, it } from "vitest";
 
@@ -8,6 +6,7 @@ import { createFactors, type FactorEntry } from "../../../src/auth/factors/facto
 import { effectiveConfig } from "../../../src/server/config/effective.ts";
 import { defineConfig } from "../../../src/server/config/load.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { startCodeWebhook, wrongCode } from "../../support/code-webhook.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 import { codeOf } from "../login/login-domain.ts";
 import { Login, outcomeOf, passwordSession } from "./factor-people.ts";
@@ -31,24 +30,9 @@ async function start(entry: Omit<Entry, "type">) {
   return await passwordSession(node, "ada");
 }
 
-interface Received {
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Readonly<Record<string, string>>;
-}
-
-/** A webhook that takes messages. `status` is what it answers. */
 async function webhook() {
-  const received: Received[] = [];
-  const hook = { received, status: 204, url: "" };
-  const server = createServer(async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    received.push({ headers: request.headers, body: JSON.parse(Buffer.concat(parts).toString()) });
-    response.writeHead(hook.status).end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  ends.push(() => server.close());
-  hook.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/codes`;
+  const hook = await startCodeWebhook();
+  ends.push(() => hook.stop());
   return hook;
 }
 
@@ -63,19 +47,19 @@ async function setUp(
     throw new Error("no form for the target");
   const asked = await secondFactors.advanceSetup(form.flow_id, { target }, principal);
   expect(asked).toMatchObject({ type: "form", step_id: "setup", data_schema: [{ name: "code" }] });
-  expect(await secondFactors.advanceSetup(form.flow_id, { code: wrong(latest()) }, principal)).toMatchObject({
+  expect(
+    await secondFactors.advanceSetup(form.flow_id, { code: wrongCode(latest()) }, principal),
+  ).toMatchObject({
     errors: { base: "invalid_code" },
   });
   const done = await secondFactors.advanceSetup(form.flow_id, { code: latest() }, principal);
   expect(done).toMatchObject({ type: "create_entry", data: { result: null } });
 }
 
-const wrong = (code: string) => (code === "000000" ? "000001" : "000000");
-
 it("a webhook gets a code for each login, which is good for that login alone, and for five minutes", async () => {
   const hook = await webhook();
   const session = await start({ webhook: hook.url, token: "canary-token" });
-  const latest = () => hook.received.at(-1)?.body.code ?? "";
+  const latest = () => hook.latest();
   await setUp(session, latest);
   expect(hook.received[0]).toMatchObject({
     headers: { authorization: "Bearer canary-token", "content-type": "application/json" },
@@ -103,9 +87,9 @@ it("a webhook gets a code for each login, which is good for that login alone, an
 it("three wrong codes end a login, and no more than five codes are sent at once", async () => {
   const hook = await webhook();
   const session = await start({ webhook: hook.url });
-  await setUp(session, () => hook.received.at(-1)?.body.code ?? "");
+  await setUp(session, hook.latest);
   const login = await new Login(node).begin("ada");
-  const code = wrong(hook.received.at(-1)?.body.code ?? "");
+  const code = wrongCode(hook.latest());
   expect([await login.send({ code }), await login.send({ code })].map(outcomeOf)).toEqual([
     "invalid_code",
     "invalid_code",
@@ -124,14 +108,14 @@ it("three wrong codes end a login, and no more than five codes are sent at once"
 it("a webhook that fails lets nobody in, and the login can be tried again", async () => {
   const hook = await webhook();
   const session = await start({ webhook: hook.url });
-  await setUp(session, () => hook.received.at(-1)?.body.code ?? "");
+  await setUp(session, hook.latest);
   hook.status = 500;
   const login = await new Login(node).start();
   const password = { username: "ada", password: "correct horse battery" };
   expect(await codeOf(login.send(password))).toBe("unavailable");
   hook.status = 200;
   expect(outcomeOf(await login.send(password))).toBe("mfa");
-  expect(outcomeOf(await login.send({ code: hook.received.at(-1)?.body.code ?? "" }))).toBe("create_entry");
+  expect(outcomeOf(await login.send({ code: hook.latest() }))).toBe("create_entry");
 });
 
 it("a program gets the code in its environment alone, and is killed when it takes too long", async () => {
