@@ -8,8 +8,9 @@ import type { PasswordInput } from "./proof-choice.ts";
 import { beginScram, Distrust, type ScramClient, type SignedFinal } from "./scram.ts";
 import { defaultScrypt, type Scrypt } from "./scrypt.ts";
 
-/** The part of a socket that a proof can be bound to. */
+/** What a proof needs of a socket: it can be bound to it. */
 export interface KeyExporter {
+  readonly isOpen: boolean;
   exportKey(label: string, bytes: number): Uint8Array | undefined;
 }
 
@@ -40,7 +41,7 @@ export async function provePassword<Socket extends KeyExporter>(
   const socket = await flow.socket();
   if (socket === undefined) return "moved";
   const begun = flow.kept();
-  const isBegun = begun?.serverFirst !== undefined && begun.username === given.username;
+  const isBegun = begun?.serverFirst !== undefined && !begun.isUsed && begun.username === given.username;
   const proof = isBegun ? begun : await PasswordProof.begin(given, socket, scrypt);
   flow.keep(proof);
   if (proof === undefined) return "send";
@@ -57,7 +58,11 @@ export async function provePassword<Socket extends KeyExporter>(
   await proof.compute(given.password, (part) => flow.progress(part));
   const current = await flow.socket();
   if (current === undefined || flow.kept() !== proof) return "moved";
-  const step = await flow.send(current, proof.finalInput(current));
+  const step = await flow.send(current, proof.finalInput(current)).catch((error: unknown) => {
+    // The server has answered with an error, and may have judged the exchange. Only one that got no answer is sent again.
+    proof.isUsed = current.isOpen;
+    throw error;
+  });
   const isAskedFor = isRefusal(step, given.stepId) && "send_password" in step && flow.maySend;
   if (!isAskedFor) return { socket: current, step };
   flow.keep(undefined);
@@ -74,6 +79,8 @@ export class PasswordProof {
   readonly #stepId: string;
   readonly #scram: ScramClient;
   readonly #scrypt: Scrypt;
+  /** It is kept to check what follows, and the next try begins another one. */
+  isUsed = false;
   #serverFirst: string | undefined;
   #sign: ((bound: Uint8Array | undefined) => SignedFinal) | undefined;
   /** What the server must answer with, once our proof is on its way. */
