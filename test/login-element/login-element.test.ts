@@ -20,6 +20,7 @@ import {
 import { freePort } from "../support/openid-provider.ts";
 import { outsideProvider } from "../support/outside-provider.ts";
 import { openSocket } from "../support/socket-client.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { pageWaitMs } from "../support/within.ts";
 
 // In a real browser, on a page of another origin, under the policy of the gateway's own pages.
@@ -281,7 +282,14 @@ it("waits for a gateway that is away, and connects by itself", async () => {
   await page.getByRole("alert").getByText("The gateway cannot be reached.").waitFor();
   await page.getByText(/Trying again in \d+ s/).waitFor();
   expect(await accessibilityFaults(page)).toEqual([]);
-  await gateway({ port });
+  // It has its owner before it can be reached: without one, the element would say so and wait for nothing.
+  const folder = temporaryFolder();
+  ends.push(() => folder.remove());
+  const ownersOnly = await startNode({ data: folder.path });
+  await setUpOwner(ownersOnly.authority);
+  await ownersOnly.stop();
+  const again = await startNode({ data: folder.path, port, origins: [pages.origin] });
+  ends.push(() => again.stop());
   await page.getByLabel("User name").fill("paula");
   expect(await page.getByRole("alert").textContent()).toBe("");
 });
