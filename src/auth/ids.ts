@@ -7,3 +7,6 @@ import { randomUUID } from "node:crypto";
 export function newId(): string {
   return randomUUID().replaceAll("-", "");
 }
+
+/** The id of nothing: read in place of one that does not exist, so that as much is read. */
+export const nobodysId = "0".repeat(32);

@@ -2,13 +2,10 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { newId } from "../ids.ts";
+import { newId, nobodysId } from "../ids.ts";
 import type { Credential } from "../model.ts";
 import { indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
-
-/** The id of no credential. */
-const nobodys = "0".repeat(32);
 
 /** Credentials: found by (provider type, provider id, subject), one per provider for each user. */
 export interface Credentials {
@@ -75,7 +72,7 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
         recordKeys.credentialOf(providerKey(providerType, providerId), subject),
       );
       if (claim === undefined) {
-        await get(nobodys);
+        await get(nobodysId);
         return undefined;
       }
       if (!Claim.Check(claim.value)) throw damaged("claim");

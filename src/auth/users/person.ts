@@ -1,3 +1,4 @@
+import { nobodysId } from "../ids.ts";
 import type { Credential } from "../model.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Users, VersionedUser } from "./users.ts";
@@ -9,9 +10,6 @@ export interface Person {
   readonly versionedUser: VersionedUser;
 }
 
-/** The id of no user. */
-const nobody = "0".repeat(32);
-
 /** Undefined, after the same look-ups, if nobody has the credential. */
 export async function readPerson(
   {
@@ -22,7 +20,7 @@ export async function readPerson(
   subject: string,
 ): Promise<Person | undefined> {
   const found = await credentials.find(type, id, subject);
-  const versionedUser = await users.read(found?.credential.userId ?? nobody);
+  const versionedUser = await users.read(found?.credential.userId ?? nobodysId);
   return (
     found &&
     versionedUser && { credential: found.credential, credentialVersion: found.version, versionedUser }

@@ -3,6 +3,7 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 
 import { AuthError } from "../../errors.ts";
+import { nobodysId } from "../../ids.ts";
 import type { Peer } from "../../model.ts";
 import { digestOfCode, readableCode } from "../../passwords/readable-code.ts";
 import { recordKeys } from "../../record-keys.ts";
@@ -93,7 +94,7 @@ export async function findResetCode(
   peer: Peer,
 ): Promise<LiveResetCode | undefined> {
   const owner = (await ownerOf(parts, username))?.versionedUser;
-  const userId = owner?.user.id ?? "0".repeat(32);
+  const userId = owner?.user.id ?? nobodysId;
   const record = await readRecord(parts.store, recordKeys.passwordReset(userId));
   if (record === undefined || !resetCode.Check(record.value)) return undefined;
   const { hash, credential_id, expires_at, by_owner } = record.value;
