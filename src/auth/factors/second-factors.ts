@@ -2,7 +2,7 @@ import { AuthError } from "../errors.ts";
 import type { Principal } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
-import { mergeSteps, readRecord, retryConflicts } from "../store.ts";
+import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { requireUser } from "../users/user-record.ts";
 import type { FactorDemands } from "./demands.ts";
 import { changeEnrolmentsStep, type Enrolments, readEnrolments } from "./enrolments.ts";
@@ -40,7 +40,8 @@ export interface SecondFactors {
    */
   remove(factorId: string, by: Principal): Promise<readonly string[]>;
   /**
-   * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A person in a group that
+   * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A set-up that has begun
+   * is over. A person in a group that
    * demands one sets another up at the next login. `by`: who resets, or null for the command line. Of their own factors they
    * need a recent login, as for `remove`. Throws `not_found` for an unknown user, `recent_login_required`.
    */
@@ -86,6 +87,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
           { check: demand.checks },
           asked,
           changeEnrolmentsStep(by.userId, enrolments, after),
+          endSetupOf(by.userId),
         );
         return (await options.revocation.commit(step)).ok ? removed(enrolments, after) : undefined;
       });
@@ -98,8 +100,12 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
         requireUser(record);
         const enrolments = await readEnrolments(store, userId);
         const after = factorId === undefined ? [] : without(factors, enrolments, factorId);
-        if (after.length === enrolments.all.length) return [];
-        const outcome = await options.revocation.commit(changeEnrolmentsStep(userId, enrolments, after));
+        const step = mergeSteps(changeEnrolmentsStep(userId, enrolments, after), endSetupOf(userId));
+        if (after.length === enrolments.all.length) {
+          await options.store.commit(endSetupOf(userId));
+          return [];
+        }
+        const outcome = await options.revocation.commit(step);
         return outcome.ok ? removed(enrolments, after) : undefined;
       });
     },
@@ -108,6 +114,11 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
     demand: demands.set,
     enforce: demands.enforceAmong,
   };
+}
+
+/** A set-up that has begun may show secrets of before, and rest on a factor that is removed. */
+function endSetupOf(userId: string): Step {
+  return { remove: [recordKeys.factorSetup(userId)] };
 }
 
 /** Without this one, and without its backups if it was the last. */

@@ -24,6 +24,7 @@ import {
   type Step,
   type Store,
 } from "../store.ts";
+import { RateLimiter } from "../throttling/rate-limiter.ts";
 import type { Assurance } from "./assurance.ts";
 import type { FactorDemands } from "./demands.ts";
 import {
@@ -40,7 +41,8 @@ import type { Factor, FactorContext, FactorForm, FactorSetup } from "./factor.ts
 export interface SetupFlows {
   /**
    * Begins the set-up of a factor for the principal's user; another one that was begun is over. Throws `no_module`,
-   * `recent_login_required`, `insufficient_scope` for an app's session, `not_system_user`.
+   * `recent_login_required`, `insufficient_scope` for an app's session, `not_system_user`, `not_allowed` for a backup of
+   * nothing, `rate_limited` for more steps of set-ups than people need.
    */
   begin(factorId: string, by: Principal): Promise<FactorSetupStep>;
   /**
@@ -92,7 +94,11 @@ interface VersionedSetup {
 }
 
 /** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
+/** A step costs up to some milliseconds: a QR code is made, or a key is checked. */
+const stepsOfUser = { limit: 30, windowMs: 60_000 } as const;
+
 export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
+  const steps = new RateLimiter({ ...stepsOfUser, clock: options.clock });
   const contextOf = async (flowId: string, { userId }: Principal, { id }: Factor) => {
     const [userName, enrolments, uses] = await Promise.all([
       options.nameOf(userId),
@@ -109,9 +115,10 @@ export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
     async begin(factorId, by) {
       const factor = requireFactor(options.factors, factorId);
       await requireFit(options, by);
-      await requirePrimary(options, factor, by.userId);
+      steps.charge(by.userId);
       const flowId = randomBytes(16).toString("hex");
       const context = await contextOf(flowId, by, factor);
+      requirePrimary(options, factor, context.enrolments);
       const answer = await factor.beginSetup(context);
       const before = await readRecord(options.store, recordKeys.factorSetup(by.userId));
       const setup: Setup = {
@@ -130,7 +137,10 @@ export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
       const at = await readSetup(options, by, flowId);
       const factor = requireFactor(options.factors, at.setup.factorId);
       const values = readFormInput(at.setup.fields, input);
+      steps.charge(by.userId);
       const context = await contextOf(flowId, by, factor);
+      // What is kept is kept with these, or not at all.
+      requirePrimary(options, factor, context.enrolments);
       const answer = await factor.advanceSetup(values, at.setup.state, context);
       return await settle(options, factor, by, at, answer, context);
     },
@@ -153,13 +163,12 @@ export async function requireFit(
   await stepUps.require("second_factors", by);
 }
 
-async function requirePrimary(
-  { store, factors }: SetupFlowsOptions,
+function requirePrimary(
+  { factors }: Pick<SetupFlowsOptions, "factors">,
   { backup }: Factor,
-  userId: string,
-): Promise<void> {
+  { all }: Enrolments,
+): void {
   if (!backup) return;
-  const { all } = await readEnrolments(store, userId);
   const hasOther = all.some(({ factor: id }) => factors.some((each) => each.id === id && !each.backup));
   if (!hasOther) throw new AuthError("not_allowed", { publicMessage: "Set up another second factor first" });
 }

@@ -16,23 +16,23 @@ export interface ChargingTools {
 
 /**
  * Charges a guess if the input is one; undefined if not. Nothing is looked up before, so an unknown name is refused
- * like a known one. `atOnce`: it is charged with its verdict. Throws `rate_limited`, and so may the guess then.
+ * like a known one: only the version of its secret is read, for whoever shows a token of a device. `atOnce`: it is charged with its verdict. Throws `rate_limited`, and so may the guess then.
  */
 export async function chargeStep(
   { throttle, devices, credentials }: ChargingTools,
-  {
-    provider: { type, id, guessedName },
-    atOnce,
-  }: { readonly provider: LoginProvider; readonly atOnce: boolean },
+  { provider, atOnce }: { readonly provider: LoginProvider; readonly atOnce: boolean },
   flow: Pick<Flow, "step" | "device" | "providerState">,
   input: FormInput,
   peer: Peer,
 ): Promise<Guess | undefined> {
-  const name = guessedName?.(flow.step.stepId, input, flow.providerState);
+  const { type, id } = provider;
+  const name = provider.guessedName?.(flow.step.stepId, input, flow.providerState);
   if (name === undefined) return undefined;
   const account = { provider: [type, id], name } as const;
   const { device } = flow;
-  const deviceId = device && devices.knows(device, account) ? device.id : undefined;
+  // Read for whoever has a token of any device, also for a name that nobody has.
+  const secretVersion = device == null ? undefined : await provider.secretVersion?.(name);
+  const deviceId = device && devices.knows(device, { ...account, secretVersion }) ? device.id : undefined;
   const refuse = (error: unknown): never => {
     if (!(error instanceof AuthError) || error.code !== "rate_limited") throw error;
     const userId = async () => (await credentials.find(type, id, name))?.credential.userId;
@@ -80,13 +80,14 @@ export function deviceOf(
   return device === undefined ? null : { id: device.id, accounts: [...device.accounts] };
 }
 
-/** The token of the device on which the guess was right. */
+/** The token of the device on which the guess was right. `secretVersion`: of the secret that was guessed. */
 export function issueDeviceToken(
   { devices }: Pick<ChargingTools, "devices">,
   { device }: Pick<Flow, "device">,
   { account }: Guess,
+  secretVersion: string | undefined,
 ): string {
-  return devices.issue(account, device ?? undefined);
+  return devices.issue({ ...account, secretVersion }, device ?? undefined);
 }
 
 /** Gives the device its token with the end of the login. */

@@ -117,8 +117,11 @@ function provedFlow(
   at: VersionedFlow,
   { serverFinal, form }: Extract<ProviderStep, { kind: "done" }>,
 ): VersionedFlow {
-  const step = form === undefined ? at.flow.step : sentStepOf(form);
-  return { ...at, flow: { ...at.flow, step, serverFinal } };
+  if (form === undefined) return { ...at, flow: { ...at.flow, serverFinal } };
+  return {
+    ...at,
+    flow: { ...at.flow, step: sentStepOf(form), providerState: form.state ?? {}, serverFinal },
+  };
 }
 
 type AskingStep = Exclude<ProviderStep, { kind: "abort" | "done" }>;
@@ -222,7 +225,7 @@ async function waitInFlow(
 }
 
 /**
- * Answers like a wrong password if the last step was a form with fields, otherwise ends with `not_allowed`. A flow that
+ * Answers like a wrong secret, as the provider's form says it, if the last step was a form with fields, otherwise ends with `not_allowed`. A flow that
  * waited for approval ends with `not_approved` if the user is gone, and with `not_allowed` if the user may not log in now
  * or from here.
  */
@@ -234,7 +237,7 @@ async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowS
   }
   if (factor != null || step.kind !== "form" || step.fields.length === 0)
     return await endFlow(tools, at, "not_allowed");
-  const again = { ...step, errors: { base: "invalid_auth" } };
+  const again = { ...step, errors: { base: step.errors.base ?? "invalid_auth" } };
   const next = { ...at.flow, step: again, stepNumber: stepNumber + 1, serverFinal: undefined };
   return hasNoAttemptsLeft(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
 }

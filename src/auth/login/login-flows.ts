@@ -353,8 +353,11 @@ async function advance(
     return { turn, step };
   });
   // A step-up gives nothing but what it is for.
+  const secretVersion = step.kind === "done" ? step.secretVersion : undefined;
   const deviceToken =
-    guess && at.flow.purpose !== "step_up" ? () => issueDeviceToken(options, at.flow, guess) : undefined;
+    guess && at.flow.purpose !== "step_up"
+      ? () => issueDeviceToken(options, at.flow, guess, secretVersion)
+      : undefined;
   const settled = await settle(options, turn, step, peer, deviceToken).catch((error: unknown) => {
     // Another call has continued the flow. The guess was judged all the same, and is recorded as one at this account.
     if (!(error instanceof AuthError) || error.code !== "conflict" || !atOnce) throw error;

@@ -1,4 +1,5 @@
 import { limits } from "../../../protocol/features.ts";
+import { isResetCode } from "../../../protocol/reset-code.ts";
 import { AuthError } from "../errors.ts";
 import { caseFolded } from "../providers/homeassistant/case-folding.ts";
 import { isCommonPassword } from "./common-passwords.ts";
@@ -10,11 +11,13 @@ export function normalisePassword(password: string): string {
 
 /**
  * Rejects with `invalid_password` if the password has fewer characters than `minLength` or more than 1024 bytes of UTF-8
- * (both after NFKC), contains a lone surrogate (UTF-8 encodes all of them alike), or is one of the most common
+ * (both after NFKC), has the form of a reset code, contains a lone surrogate (UTF-8 encodes all of them alike), or is one of the most common
  * passwords (NIST SP 800-63B-4 section 3.1.1.2). There is no rule about kinds of characters.
  */
 export async function checkPassword(password: string, minLength: number): Promise<void> {
   const text = normalisePassword(password);
+  // Whoever has sent or read the code would know the password.
+  if (isResetCode(text)) throw refusal("Password must not be a reset code");
   if (/\p{Surrogate}/u.test(text)) throw refusal("Password is not well-formed Unicode");
   if ([...text].length < minLength) throw refusal(`Password must have at least ${minLength} characters`);
   if (Buffer.byteLength(text) > limits.password) throw refusal("Password is too long");

@@ -65,7 +65,8 @@ export interface Passwords {
    * The work is one run at each cost of `inUse`, whatever is stored for this name. So the time is the same for a name
    * with an old verifier, one with a new verifier, one with an imported hash and an unknown name. Without `inUse` it is
    * one run at the cost of what is stored, or the current one. `outdated`: the password is right, and what is stored is
-   * weaker than the current parameters, imported, or costs more than a proof may.
+   * weaker than the current parameters, imported, or costs more than a proof may. An imported bcrypt hash is not outdated
+   * for a password of more than 72 bytes, or with a NUL: it does not say whether all of that is right.
    */
   verify(
     password: string,
@@ -135,7 +136,9 @@ export function createPasswords(
         stored ?? dummy,
         place,
       );
-      return { ok, outdated: ok && stored !== undefined && isOutdated(stored, parameters) };
+      const outdated =
+        stored !== undefined && isOutdated(stored, parameters) && !isAmbiguous(stored, password);
+      return { ok, outdated: ok && outdated };
     },
     close: () => pool.close(),
   };
@@ -186,6 +189,18 @@ async function matches(
   const computed = "hash" in result ? result.hash : result.storedKey;
   const equal = timingSafeEqual(computed, Buffer.from(expected, "base64url"));
   return equal && fits && !("dummy" in stored);
+}
+
+/** bcrypt looks at so many bytes. */
+const bcryptBytes = 72;
+
+/**
+ * The hash does not say whether all of the password is right, so what was typed must not take its place. bcrypt repeats
+ * the password with a NUL behind it, so with a NUL in it several passwords have one hash.
+ */
+function isAmbiguous(stored: StoredPassword, password: string): boolean {
+  const isBcrypt = isImported(stored) && stored.cost.kdf === "bcrypt";
+  return isBcrypt && (Buffer.byteLength(password) > bcryptBytes || password.includes("\0"));
 }
 
 interface Runs {

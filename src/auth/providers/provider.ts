@@ -85,6 +85,8 @@ export type ProviderStep = (
       readonly authenticatedAt?: number | undefined;
       /** The person has set a new password to get here, for the audit log. */
       readonly passwordReset?: true | undefined;
+      /** Of the secret that was proved; see `LoginProvider.secretVersion`. */
+      readonly secretVersion?: string | undefined;
       /** It has proved two factors by itself. */
       readonly provesTwo?: true | undefined;
       readonly profile?: Profile | undefined;
@@ -164,6 +166,11 @@ export interface LoginProvider {
     input: Readonly<Record<string, unknown>>,
     state?: JsonObject,
   ): string | undefined;
+  /**
+   * Names the secret that a login name has now: after a change it is another one. Undefined for a name that nobody has.
+   * `name`: what `guessedName` gave. Absent: the provider does not know when secrets change.
+   */
+  secretVersion?(name: string): Promise<string | undefined>;
   /**
    * True for input that costs a few reads and hashes to judge, and changes nothing that may not happen twice: parallel
    * calls with it are all judged, and one of them is told. Absent: false for all input.

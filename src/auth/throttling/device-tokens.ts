@@ -14,23 +14,29 @@ export interface KnownDevice {
 }
 
 interface KnownAccount {
-  /** A MAC of the account, so that a token tells nobody a login name. 16 characters of base64url. */
+  /** A MAC of the account and its secret's version, so that a token tells nobody a login name. 16 characters of base64url. */
   readonly tag: string;
   /** When it logged in last, in seconds since the epoch. */
   readonly at: number;
 }
 
+/** An account, and which secret it logs in with: see `LoginProvider.secretVersion`. */
+export interface DeviceAccount extends GuessedAccount {
+  readonly secretVersion: string | undefined;
+}
+
 /**
  * Tokens by which a device shows that an account has logged in on it (OWASP: device cookies). A token is no proof of
- * a person. It only gives the device a budget of guesses of its own, which strangers cannot exhaust.
+ * a person. It only gives the device a budget of guesses of its own, which strangers cannot exhaust. It is good while the
+ * account has the secret that it logged in with: otherwise whoever knew an earlier one would have more guesses than others.
  */
 export interface DeviceTokens {
   /** For a device on which the account has just logged in; `device` is what its token said before. */
-  issue(account: GuessedAccount, device: KnownDevice | undefined): string;
+  issue(account: DeviceAccount, device: KnownDevice | undefined): string;
   /** Undefined unless this installation issued the token. NOT yet verified: which accounts it is good for. */
   read(token: string): KnownDevice | undefined;
   /** Whether the account logged in on the device, lately enough. */
-  knows(device: KnownDevice, account: GuessedAccount): boolean;
+  knows(device: KnownDevice, account: DeviceAccount): boolean;
 }
 
 const prefix = "ghd_";
@@ -55,9 +61,9 @@ export function createDeviceTokens({ sealing, clock }: { sealing: Sealing; clock
   const macKey = createSecretKey(sealing.derive("device tokens 1"));
   const tagKey = createSecretKey(sealing.derive("device accounts 1"));
   const seconds = () => Math.floor(clock.now() / 1000);
-  const tagOf = ({ provider: [type, id], name }: GuessedAccount) =>
+  const tagOf = ({ provider: [type, id], name, secretVersion }: DeviceAccount) =>
     createHmac("sha256", tagKey)
-      .update(JSON.stringify([providerKey(type, id), name]))
+      .update(JSON.stringify([providerKey(type, id), name, secretVersion ?? null]))
       .digest()
       .subarray(0, tagBytes)
       .toString("base64url");

@@ -3,6 +3,7 @@ import { AuthError } from "../errors.ts";
 import type { FactorDemands } from "../factors/demands.ts";
 import { newId } from "../ids.ts";
 import type { PageRequest, User, UserState } from "../model.ts";
+import { retireImported } from "../passwords/parameters-in-use.ts";
 import type { UserChange } from "../permissions/delegation.ts";
 import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
@@ -216,7 +217,7 @@ async function updateOnce(
   const done =
     patch.groupIds === undefined
       ? (await revocation.commit(writing)).ok
-      : await demands.commitChange(after, writing);
+      : (await demands.commitChange(after, writing)) !== undefined;
   return done ? after : undefined;
 }
 
@@ -265,4 +266,6 @@ async function removeUser(
   // Removes a login that was linked between the read of the list and the removal of the user. None can follow.
   const late = await credentials.unlinkAllStep(userId);
   if (late !== undefined) await store.commit(late);
+  // The user's may have been the last imported hash.
+  await retireImported(store);
 }

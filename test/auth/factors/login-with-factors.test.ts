@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { createFactors } from "../../../src/auth/factors/factor-types.ts";
+import { recordKeys } from "../../../src/auth/record-keys.ts";
+import { readRecord } from "../../../src/auth/store.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -267,6 +269,45 @@ describe("set-up and removal", () => {
       askedBy: principal.sessionId,
     });
     expect(made.session.assurance).toBe(2);
+  });
+
+  it("leave no recovery codes that were shown before a reset or a removal", async () => {
+    const { user, principal } = await enrolledUser(node, "una");
+    const { secondFactors } = node.authority;
+    for (const end of [
+      () => secondFactors.reset(user.id, undefined, null),
+      () => secondFactors.remove("totp", principal),
+    ]) {
+      const form = await secondFactors.beginSetup("recovery", principal);
+      await end();
+      expect(await codeOf(secondFactors.advanceSetup(form.flow_id, {}, principal))).toBe("invalid_flow");
+      expect(await secondFactors.of(user.id)).toMatchObject([{ enabled: false }, { enabled: false }]);
+      await setUpTotp(node, principal);
+    }
+  });
+
+  it("keep no recovery codes if the other factor is removed right before", async () => {
+    const { user, principal } = await enrolledUser(node, "uli");
+    const { secondFactors } = node.authority;
+    const form = await secondFactors.beginSetup("recovery", principal);
+    const before = await readRecord(node.store, recordKeys.factorSetup(user.id));
+    await secondFactors.reset(user.id, undefined, null);
+    // As if the set-up had been begun again, by a node that has not heard of the reset.
+    await node.store.commit({ put: [{ key: recordKeys.factorSetup(user.id), value: before?.value ?? {} }] });
+    expect(await codeOf(secondFactors.advanceSetup(form.flow_id, {}, principal))).toBe("not_allowed");
+  });
+
+  it("are thirty steps a minute at most: each may cost milliseconds", async () => {
+    await node.user("vic");
+    const { principal } = await passwordSession(node, "vic");
+    const { secondFactors } = node.authority;
+    const { flow_id } = await secondFactors.beginSetup("totp", principal);
+    for (let count = 0; count < 4; count += 1)
+      await secondFactors.advanceSetup(flow_id, { code: "000000" }, principal);
+    for (let count = 0; count < 25; count += 1) await secondFactors.beginSetup("totp", principal);
+    expect(await codeOf(secondFactors.beginSetup("totp", principal))).toBe("rate_limited");
+    node.clock.advance(60_000);
+    expect(await secondFactors.beginSetup("totp", principal)).toMatchObject({ type: "form" });
   });
 
   it("remove a factor with its recovery codes; a login needs none then", async () => {

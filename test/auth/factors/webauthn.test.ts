@@ -221,7 +221,11 @@ describe("a passkey as the login", () => {
     const { begin, principal } = await passkeys();
     const { login, answer } = await begin();
     await node.authority.users.update(principal.userId, { isActive: false });
-    expect(outcomeOf(await login.send(answer))).toBe("invalid_auth");
+    expect(outcomeOf(await login.send(answer))).toBe("invalid_passkey");
+    // The challenge is used up.
+    await node.authority.users.update(principal.userId, { isActive: true });
+    expect(outcomeOf(await login.send(answer))).toBe("invalid_passkey");
+    expect(outcomeOf((await begin()).login.step)).toBe("init");
   });
 });
 
@@ -237,8 +241,9 @@ it("keys that were reset do not come back with one that is being added", async (
     () => secondFactors.reset(session.principal.userId, undefined, null),
   );
   expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe("conflict");
-  const done = await secondFactors.advanceSetup(form.flow_id, input, session.principal);
-  expect(done.type).toBe("create_entry");
+  // The reset has ended the set-up, too.
+  expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe("invalid_flow");
+  expect(await setUp(session, second)).toBe("done");
   expect(await use(session.key)).toBe("invalid_passkey");
   expect(await use(second)).toBe("create_entry");
 });

@@ -116,6 +116,23 @@ describe("a device that the account logged in on", () => {
       expect(await guess(ada, { from: mobile, deviceToken })).toMatchObject({ type: "rate_limited" });
   });
 
+  it("is none any more once the password is another one, which a new hash of the same is not", async () => {
+    const user = await addPerson(domain);
+    const deviceToken = await deviceTokenOf();
+    const exhausted = async () => {
+      for (let count = 0; count <= pair.attempts; count += 1) await guess(wrong, { from: mobile });
+      return (await guess(ada, { from: mobile })).type;
+    };
+    expect(await exhausted()).toBe("rate_limited");
+    const stronger = await loginDomain(opened, { passwords: { parameters: { N: 2048, r: 8, p: 1 } } });
+    expect(await guess(ada, { deviceToken, on: stronger })).toMatchObject({ type: "create_entry" });
+    expect(await guess(ada, { from: mobile, deviceToken })).toMatchObject({ type: "create_entry" });
+    await stronger.close();
+    await domain.logins.setPassword(user.id, "a new horse, a new battery");
+    expect(await exhausted()).toBe("rate_limited");
+    expect(await guess(wrong, { from: mobile, deviceToken })).toMatchObject({ type: "rate_limited" });
+  });
+
   it("may belong to several people, and gets its token from a login for a code, too", async () => {
     await addPerson(domain);
     await addPerson(domain, { ...ada, username: "eve" });

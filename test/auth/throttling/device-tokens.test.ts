@@ -1,8 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 
-import { createDeviceTokens, type DeviceTokens } from "../../../src/auth/throttling/device-tokens.ts";
-import type { GuessedAccount } from "../../../src/auth/throttling/login-throttle.ts";
+import {
+  createDeviceTokens,
+  type DeviceAccount,
+  type DeviceTokens,
+} from "../../../src/auth/throttling/device-tokens.ts";
 import { createSealing } from "../../../src/auth/tokens/sealing.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
@@ -11,9 +14,10 @@ const secret = randomBytes(32);
 const on = (key: Uint8Array) => createDeviceTokens({ sealing: createSealing(key), clock });
 const devices = on(secret);
 const day = 86_400_000;
-const account = (name: string, id: string | null = null): GuessedAccount => ({
+const account = (name: string, id: string | null = null, secretVersion = "1"): DeviceAccount => ({
   provider: ["homeassistant", id],
   name,
+  secretVersion,
 });
 
 function knows(token: string, name: string, id: string | null = null, by: DeviceTokens = devices): boolean {
@@ -28,6 +32,13 @@ describe("device tokens", () => {
     expect(knows(token, "paula", null, on(Uint8Array.from(secret)))).toBe(true);
     expect(knows(token, "olivia")).toBe(false);
     expect(knows(token, "paula", "other")).toBe(false);
+  });
+
+  it("are good for the password that was current then", () => {
+    const device = devices.read(devices.issue(account("paula"), undefined));
+    const isKnownWith = (secretVersion: string | undefined) =>
+      device && devices.knows(device, { ...account("paula"), secretVersion });
+    expect(["1", "2", undefined].map(isKnownWith)).toEqual([true, false, false]);
   });
 
   it("name nobody", () => {

@@ -40,6 +40,11 @@ export interface ReadLocalLogin {
   readonly version: number;
 }
 
+/** See `LoginProvider.secretVersion`. */
+export function secretVersionOf(found: ReadLocalLogin): string {
+  return String(passwordVersionOf(found));
+}
+
 export function passwordVersionOf({ login, version }: ReadLocalLogin): number {
   return login.passwordVersion ?? version;
 }

@@ -6,7 +6,13 @@ import type { Credentials } from "../../users/credentials.ts";
 import { type Person, readPerson } from "../../users/person.ts";
 import type { Users } from "../../users/users.ts";
 import type { ProviderStep } from "../provider.ts";
-import { type LocalLogin, type LocalProviderId, localLoginKey, localType } from "./login-record.ts";
+import {
+  type LocalProviderId,
+  localLoginKey,
+  localType,
+  type ReadLocalLogin,
+  secretVersionOf,
+} from "./login-record.ts";
 
 /* What both ways to log in with a password have in common: the form, and the proof. */
 
@@ -21,12 +27,10 @@ export interface ProviderParts {
 }
 
 /** The password is that of this login, as its record was read. */
-export function done(
-  { providerId, username }: LocalLogin,
-  version: number,
-): Extract<ProviderStep, { readonly kind: "done" }> {
-  const evidence = [{ key: localLoginKey(providerId, username), version }];
-  return { kind: "done", subject: username, amr: ["pwd"], evidence };
+export function done(found: ReadLocalLogin): Extract<ProviderStep, { readonly kind: "done" }> {
+  const { providerId, username } = found.login;
+  const evidence = [{ key: localLoginKey(providerId, username), version: found.version }];
+  return { kind: "done", subject: username, amr: ["pwd"], evidence, secretVersion: secretVersionOf(found) };
 }
 
 /** Undefined after the same look-ups if nobody has the name. */

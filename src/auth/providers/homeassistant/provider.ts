@@ -13,14 +13,16 @@ import { refusedPassword } from "../password-form.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../provider.ts";
 import { normaliseLoginName, storedLoginName } from "./login-name.ts";
 import {
-  type LocalLogin,
   type LocalProviderId,
   localLoginKey,
   localLoginPut,
   localType,
   noLongerImported,
   passwordVersionOf,
+  type ReadLocalLogin,
   readForLogin,
+  readLocalLogin,
+  secretVersionOf,
 } from "./login-record.ts";
 import { done, ownerOf, type ProviderParts } from "./proved-login.ts";
 import { beginReset, finishReset } from "./reset-login.ts";
@@ -50,6 +52,11 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (stepId === SCRAM_STEP) return mechanism === undefined ? scram.nameOf(state) : undefined;
       return typeof username === "string" ? normaliseLoginName(username) : undefined;
     },
+    async secretVersion(name) {
+      const stored = await storedLoginName(options.credentials, options.id, name);
+      const found = await readLocalLogin(options.store, options.id, stored);
+      return found && secretVersionOf(found);
+    },
     // Both messages of a proof.
     isJudgedAtOnce: (stepId, { mechanism }) => stepId === SCRAM_STEP || mechanism !== undefined,
     warnings: () => scram.warnings(),
@@ -63,6 +70,7 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (typeof username !== "string" || typeof password !== "string") return refused;
       const stored = await storedLoginName(options.credentials, options.id, username);
       const step = await checkLogin(options, stored, password, context);
+      if (step.kind === "done") return { ...step, form: refused };
       if (step.kind !== "form") return step;
       // Looked at only after a whole check, so that a guess at a code is no cheaper than one at a password.
       const isCode = context.mayReset === true && isResetCode(password);
@@ -106,9 +114,9 @@ async function checkLogin(
   const who = user === undefined ? {} : { userId: user.id };
   const welcome = user !== undefined && mayLogIn(user, context.peer);
   if (found === undefined || !verdict.ok || !welcome) return { ...refusedPassword, ...who };
-  if (!verdict.outdated) return { ...done(found.login, found.version), ...who };
-  const version = await upgrade(options, found, password, place);
-  if (version !== undefined) return { ...done(found.login, version), ...who };
+  if (!verdict.outdated) return { ...done(found), ...who };
+  const upgraded = await upgrade(options, found, password, place);
+  if (upgraded !== undefined) return { ...done(upgraded), ...who };
   return tries > 1
     ? await checkLogin(options, username, password, context, tries - 1)
     : { ...refusedPassword, ...who };
@@ -116,31 +124,29 @@ async function checkLogin(
 
 /**
  * Replaces what is stored with a verifier of the current parameters, after the password was verified. Returns the record
- * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full,
+ * that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full,
  * the old verifier or hash stays.
  */
 async function upgrade(
   { store, passwords, clock }: ProviderParts,
-  { login, version }: { readonly login: LocalLogin; readonly version: number },
+  found: ReadLocalLogin,
   password: string,
   place: QueuePlace,
-): Promise<number | undefined> {
+): Promise<ReadLocalLogin | undefined> {
+  const { login, version } = found;
   const verifier = await passwords.enrol(password, place.key, { proven: true }).catch((error: unknown) => {
     if (error instanceof AuthError && error.code === "overloaded") return undefined;
     throw error;
   });
-  if (verifier === undefined) return version;
+  if (verifier === undefined) return found;
   await listParameters(store, passwords.parameters);
+  const passwordVersion = passwordVersionOf(found);
+  const renewed = { ...login, verifier, changedAt: clock.now(), passwordVersion };
   const outcome = await store.commit({
     check: [{ key: localLoginKey(login.providerId, login.username), version }],
-    put: localLoginPut({
-      ...login,
-      verifier,
-      changedAt: clock.now(),
-      passwordVersion: passwordVersionOf({ login, version }),
-    }),
+    put: localLoginPut(renewed),
     ...noLongerImported(login),
   });
   if (outcome.ok && isImported(login.verifier)) await retireImported(store);
-  return outcome.ok ? outcome.version : undefined;
+  return outcome.ok ? { login: renewed, version: outcome.version } : undefined;
 }

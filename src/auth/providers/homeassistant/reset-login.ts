@@ -57,18 +57,18 @@ export async function finishReset(
     const errors = { new_password: "invalid_password" };
     return { ...formFor(state), errors, placeholders: { reason: problem }, userId: live.userId };
   }
-  const newVersion = await setByCode(parts, found, live, password);
-  if (newVersion === undefined) return { ...refused, userId: live.userId };
-  return { ...done(found.login, newVersion), userId: live.userId, passwordReset: true };
+  const changed = await setByCode(parts, found, live, password);
+  if (changed === undefined) return { ...refused, userId: live.userId };
+  return { ...done(changed), userId: live.userId, passwordReset: true, form: refused };
 }
 
-/** The record's version with the new password, or undefined if something changed meanwhile. */
+/** The login with the new password, or undefined if something changed meanwhile. */
 async function setByCode(
   parts: Parts,
   found: ReadLocalLogin,
   { userId, userVersion, version }: LiveResetCode,
   password: string,
-): Promise<number | undefined> {
+): Promise<ReadLocalLogin | undefined> {
   const verifier = await parts.passwords.enrol(password, `user:${userId}`);
   const unchanged = [
     { key: recordKeys.passwordReset(userId), version },
@@ -86,7 +86,7 @@ async function setByCode(
     now !== undefined &&
     !isImported(now.login.verifier) &&
     now.login.verifier.storedKey === verifier.storedKey;
-  return isOurs ? now.version : undefined;
+  return isOurs ? now : undefined;
 }
 
 /** What is wrong with a new password, in words. */

@@ -91,7 +91,7 @@ async function unprovable(store: ProviderParts["store"]): Promise<readonly strin
   const costs = inUse.filter((cost) => !isProvable(cost)).map(textOf);
   if (costs.length === 0) return [];
   return [
-    `some passwords cannot be proved, because they are imported or hashed at another cost (${costs.join("; ")}): until each was sent once or changed, clients send a password whose proof was refused`,
+    `some passwords, here or at another provider of this type, cannot be proved, because they are imported or hashed at another cost (${costs.join("; ")}): until each was sent once or changed, clients send a password whose proof was refused`,
   ];
 }
 
@@ -181,7 +181,7 @@ async function takeFinal(
   const welcome = user !== undefined && mayLogIn(user, peer);
   if (found === undefined || !ok || !welcome) return { ...refused, ...who };
   const { serverFinal } = verdict;
-  return { ...done(found.login, found.version), ...who, asRead: owner, serverFinal, form: refused };
+  return { ...done(found), ...who, asRead: owner, serverFinal, form: refused };
 }
 
 function standInOf(

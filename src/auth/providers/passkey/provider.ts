@@ -5,7 +5,7 @@ import { createFactorProofs } from "../../factors/factor-proofs.ts";
 import { type KeyForms, userHandleField } from "../../factors/webauthn/webauthn.ts";
 import type { JsonObject, Store } from "../../store.ts";
 import { defaultLoginBudgets } from "../../throttling/login-throttle.ts";
-import type { LoginProvider, ProviderStep } from "../provider.ts";
+import type { AskingForm, LoginProvider } from "../provider.ts";
 import { shownName } from "../provider-type.ts";
 
 export const passkeyType = "passkey";
@@ -39,7 +39,7 @@ export function createPasskeyProvider({
     factors: [keys],
     budget: defaultLoginBudgets.secondFactor,
   });
-  const form = async (errors = {}): Promise<ProviderStep> => {
+  const form = async (errors = {}): Promise<AskingForm> => {
     const { fields, placeholders, state } = await keys.discoverable();
     return { kind: "form", stepId: "init", fields, errors, placeholders, state };
   };
@@ -58,7 +58,17 @@ export function createPasskeyProvider({
       const verdict = await proofs.verify(keys, input, state, { userId, userName: "", flowId });
       if (verdict.kind !== "proved") return await form({ base: "invalid_passkey" });
       const { amr, evidence } = verdict;
-      return { kind: "done", subject: userId, linkTo: userId, amr, provesTwo: true, evidence, userId };
+      const refused = await form({ base: "invalid_passkey" });
+      return {
+        kind: "done",
+        subject: userId,
+        linkTo: userId,
+        amr,
+        provesTwo: true,
+        evidence,
+        userId,
+        form: refused,
+      };
     },
   };
 }

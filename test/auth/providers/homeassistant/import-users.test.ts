@@ -14,6 +14,7 @@ import {
   addPerson,
   claimOf,
   codeOf,
+  grantOf,
   type LoginDomain,
   loginDomain,
   peer,
@@ -90,6 +91,32 @@ describe("users with imported hashes", () => {
       isAsked: false,
       step: { type: "create_entry" },
     });
+  });
+
+  it("of a removed user count no more", async () => {
+    const { users } = await importOld();
+    await domain.users.remove(users[0]?.id ?? "");
+    expect([await listed(), await importedCosts()]).toEqual([[], []]);
+  });
+
+  it("make no difference, in a step-up, between somebody else's right password and a wrong one", async () => {
+    await importOld();
+    await addPerson(domain, { ...ada, username: "eve" });
+    const user = await addPerson(domain);
+    const { session_id: sessionId } = grantOf(await tryLogin(domain.flows, ada));
+    const linking = { userId: user.id, sessionId };
+    const answers = [];
+    for (const password of [ada.password, "wrong horse battery"]) {
+      const started = await domain.flows.start(startRequest({ purpose: "step_up", linking }), peer);
+      const send = async (input: object): Promise<FlowStep> =>
+        (await domain.flows.advance({ ...claimOf(started), input: { ...input } }, peer)).step;
+      const proof = proving("ada");
+      const { client_final } = await proof.final(await send(proof.input), "wrong horse battery");
+      expect(await send({ client_final })).toMatchObject({ send_password: true });
+      answers.push({ ...(await send({ username: "eve", password })), flow_id: "" });
+    }
+    expect(answers[0]).toMatchObject({ errors: { base: "invalid_auth" } });
+    expect(answers[0]).toEqual(answers[1]);
   });
 
   it("are asked for the password after their proof was refused, like everybody else meanwhile", async () => {

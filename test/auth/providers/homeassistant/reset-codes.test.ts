@@ -72,6 +72,18 @@ describe("a reset code", () => {
     expect(await withPassword(next)).toMatchObject({ type: "create_entry" });
   });
 
+  it("is not the new password: whoever has sent or read it would know that", async () => {
+    const code = await issue();
+    const { step } = await enter(code);
+    for (const spelled of [code, ` ${code.toLowerCase()} `, code.replaceAll("-", "")])
+      expect(await step({ new_password: spelled })).toMatchObject({
+        step_id: "new_password",
+        errors: { new_password: "invalid_password" },
+        description_placeholders: { reason: "Password must not be a reset code" },
+      });
+    expect(await step({ new_password: next })).toMatchObject({ type: "create_entry" });
+  });
+
   it("is good once, one at a time, and for a day", async () => {
     const first = await issue();
     const second = await issue();
