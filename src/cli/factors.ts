@@ -25,7 +25,7 @@ export async function listFactors(authority: Authority, nameOrId: string, output
   output.result({ user_id: id, factors }, table(["FACTOR", "NAME", "SET UP"], rows));
 }
 
-/** Whether members of a group must have a second factor. Sessions of those who had none end. */
+/** Whether members of a group must have a second factor. Sessions of those who proved none end. */
 export async function demandFactor(
   authority: Authority,
   spelled: string,
@@ -33,7 +33,16 @@ export async function demandFactor(
   output: Output,
 ): Promise<void> {
   const { id } = await findGroup(authority, spelled);
-  await authority.secondFactors.demand(id, demanded);
+  const { sessionsEnded } = await authority.secondFactors.demand(id, demanded);
   const text = demanded ? "must have a second factor" : "need no second factor because of it";
-  output.result({ group_id: id, demanded }, `members of ${oneLine(spelled)} ${text}`);
+  output.result(
+    { group_id: id, demanded, sessions_ended: sessionsEnded },
+    `members of ${oneLine(spelled)} ${text}${endedNote(sessionsEnded)}`,
+  );
+}
+
+/** A note of sessions that a demand has ended. */
+export function endedNote(sessions: number): string {
+  if (sessions === 0) return "";
+  return `; ${sessions} ${sessions === 1 ? "session" : "sessions"} without a second factor ended`;
 }

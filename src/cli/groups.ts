@@ -2,6 +2,7 @@ import type { Policy } from "../../protocol/policy.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
+import { endedNote } from "./factors.ts";
 import { findGroup, groupNamesOf } from "./group-names.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { readPolicyFile } from "./policy-file.ts";
@@ -101,10 +102,11 @@ export async function addMember(
 ): Promise<void> {
   const { id: groupId } = await findGroup(authority, spelled);
   const { id: userId } = await findUser(authority, user);
-  const { groupIds } = await authority.groups.addMember({ groupId, userId });
+  const { user: member, sessionsEnded } = await authority.groups.addMember({ groupId, userId });
+  const names = (await groupNamesOf(authority, member.groupIds)).map(oneLine).join(", ");
   output.result(
-    { user_id: userId, group_ids: groupIds },
-    `${oneLine(user)} is in ${(await groupNamesOf(authority, groupIds)).map(oneLine).join(", ")}`,
+    { user_id: userId, group_ids: member.groupIds, sessions_ended: sessionsEnded },
+    `${oneLine(user)} is in ${names}${endedNote(sessionsEnded)}`,
   );
 }
 

@@ -12,6 +12,11 @@ const env: Record<string, string> = { GATEHOUSE_SECRET: "a secret that the tests
 const run = (...args: string[]) => command(["groups", ...args], env);
 const users = (...args: string[]) => command(["users", ...args, "--password-stdin"], env);
 
+async function issueToken(user: string, name: string): Promise<void> {
+  const issued = await command(["tokens", "issue", "--user", user, "--name", name, "--days", "1"], env);
+  expect(issued).toMatchObject({ code: 0, stderr: "" });
+}
+
 function policyFile(name: string, policy: unknown): string {
   const file = path.join(folder.path, name);
   writeFileSync(file, typeof policy === "string" ? policy : JSON.stringify(policy));
@@ -186,12 +191,20 @@ it("creates a group that gives nothing, which may still demand a second factor",
   const created = await run("create", "Careful", "--json");
   expect(JSON.parse(created.stdout)).toMatchObject({ name: "Careful", policy: {} });
   expect(await run("second-factor", "Careful", "on")).toMatchObject({ code: 0 });
+  await users("add", "Nora", "--username", "nora");
+  await issueToken("nora", "before");
+  expect((await run("add-member", "Careful", "nora")).stdout).toBe(
+    "nora is in Users, Careful; 1 session without a second factor ended\n",
+  );
   expect(await run("delete", "Careful")).toMatchObject({ code: 0 });
 });
 
 it("demands a second factor of a group's members, and resets those of a user", async () => {
+  for (const name of ["one", "two"]) await issueToken("nora", name);
   const demanded = await run("second-factor", "users", "on", "--json");
-  expect(JSON.parse(demanded.stdout)).toEqual({ group_id: "system-users", demanded: true });
+  const answer = { group_id: "system-users", demanded: true, sessions_ended: expect.any(Number) };
+  expect(JSON.parse(demanded.stdout)).toEqual(answer);
+  expect(JSON.parse(demanded.stdout).sessions_ended).toBeGreaterThanOrEqual(2);
   expect(await gateway.authority.secondFactors.demandingGroups()).toEqual(["system-users"]);
   expect((await run("list")).stdout).toMatch(/^system-users +Users +system +demanded$/m);
   expect((await run("show", "users")).stdout).toContain("\nmembers must have a second factor\n");

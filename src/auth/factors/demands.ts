@@ -10,6 +10,11 @@ import { parseUser } from "../users/user-record.ts";
 import { type Assurance, type Demand, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
 import { changeDemandsStep } from "./demand-table.ts";
 
+/** How many sessions a change has ended, because they are below what is demanded now. */
+export interface EndedSessions {
+  readonly sessionsEnded: number;
+}
+
 /** Which groups demand a second factor of their members, and what follows for the sessions that are open. */
 export interface FactorDemands {
   /** Ids of groups, in their order. */
@@ -21,15 +26,15 @@ export interface FactorDemands {
    * If it fails midway, the call can be repeated; those that are left get no token meanwhile. NOT checked: that the
    * group exists.
    */
-  set(groupId: string, demanded: boolean): Promise<void>;
+  set(groupId: string, demanded: boolean): Promise<EndedSessions>;
   /**
    * Commits `step`, which gives the user other groups or makes them the owner: `after` is the user as of this commit. The
    * user's sessions that are below what is then demanded end in the same commit, so none of them ever has the new
-   * rights. Resolves to false if a check of the step failed.
+   * rights. Resolves with undefined if a check of the step failed.
    */
-  commitChange(after: User, step: Step): Promise<boolean>;
+  commitChange(after: User, step: Step): Promise<EndedSessions | undefined>;
   /** Ends the user's sessions that are below what is demanded now. */
-  enforce(userId: string): Promise<void>;
+  enforce(userId: string): Promise<EndedSessions>;
   /** The same for many, who were read before and may not exist. */
   enforceAmong(userIds: readonly string[]): Promise<void>;
 }
@@ -60,23 +65,23 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
         return (await revocation.commit(changeDemandsStep(record, groups))).ok || undefined;
       });
       // Whoever opens a session from here on sees the demand. Those that were opened before are found.
-      if (demanded) await enforceOnMembers(options, groupId);
+      return { sessionsEnded: demanded ? await enforceOnMembers(options, groupId) : 0 };
     },
     async commitChange(after, step) {
       const demand = await options.assurance.demandOf(after);
       const sessionIds = await sessionsBelow(options, after.id, demand);
       if (sessionIds.length === 0) {
-        if (!(await revocation.commit(step)).ok) return false;
+        if (!(await revocation.commit(step)).ok) return undefined;
       } else {
         const target = { kind: "sessions", userId: after.id, sessionIds } as const;
         const work = revocation.revoke(target, "session_revoked", { also: step });
-        if ((await unlessConflict(work)) === undefined) return false;
+        if ((await unlessConflict(work)) === undefined) return undefined;
       }
       // A session that was opened after the list was read, and before the commit, was good enough for the user of before.
-      await endSessionsBelow(options, after.id);
-      return true;
+      const late = await endSessionsBelow(options, after.id);
+      return { sessionsEnded: sessionIds.length + late };
     },
-    enforce: (userId) => endSessionsBelow(options, userId),
+    enforce: async (userId) => ({ sessionsEnded: await endSessionsBelow(options, userId) }),
     async enforceAmong(userIds) {
       for (let start = 0; start < userIds.length; start += sliceSize) {
         await options.yielder.next();
@@ -87,7 +92,8 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
   };
 }
 
-async function enforceOnMembers(options: FactorDemandsOptions, groupId: string): Promise<void> {
+async function enforceOnMembers(options: FactorDemandsOptions, groupId: string): Promise<number> {
+  let ended = 0;
   let after: string | undefined;
   do {
     await options.yielder.next();
@@ -96,9 +102,10 @@ async function enforceOnMembers(options: FactorDemandsOptions, groupId: string):
     const records = ids.length === 0 ? [] : await options.store.get(ids.map(recordKeys.user));
     const users = records.flatMap((record) => (record && parseUser(record)) ?? []);
     for (const { id } of users.filter((user) => demandedGroups(user).includes(groupId)))
-      await endSessionsBelow(options, id);
+      ended += await endSessionsBelow(options, id);
     after = ids.length < sliceSize ? undefined : ids.at(-1);
   } while (after !== undefined);
+  return ended;
 }
 
 /** Those of whom a factor is demanded. */
@@ -124,11 +131,12 @@ async function demandedAmong(
  * Ends the user's sessions that are below what is demanded. A session that is being opened at this moment checks the
  * records that the demand was read from, so it is ended here or never opened.
  */
-async function endSessionsBelow(options: FactorDemandsOptions, userId: string): Promise<void> {
+async function endSessionsBelow(options: FactorDemandsOptions, userId: string): Promise<number> {
   const demand = await options.assurance.demandOn(userId);
   const sessionIds = await sessionsBelow(options, userId, demand);
-  if (sessionIds.length === 0) return;
-  await options.revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
+  if (sessionIds.length > 0)
+    await options.revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
+  return sessionIds.length;
 }
 
 async function sessionsBelow(

@@ -37,7 +37,7 @@ export function composeGroups(
     readonly store: Store;
     readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
     readonly demands: GroupsOptions["demands"];
-    readonly onDeleted: (groupId: string) => Promise<void>;
+    readonly onDeleted: (groupId: string) => Promise<unknown>;
   },
 ) {
   const known = followGroups({ ...parts, table: groupTable });

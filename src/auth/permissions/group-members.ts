@@ -1,5 +1,5 @@
 import { AuthError } from "../errors.ts";
-import type { FactorDemands } from "../factors/demands.ts";
+import type { EndedSessions, FactorDemands } from "../factors/demands.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
@@ -21,10 +21,14 @@ export interface Membership {
   readonly permit?: PermitUserChange | undefined;
 }
 
+export interface NewMember extends EndedSessions {
+  readonly user: User;
+}
+
 /** Members of groups: a part of the rights of each user. */
 export interface GroupMembers {
-  /** Also for somebody who is a member already. */
-  add(membership: Membership): Promise<User>;
+  /** Also for somebody who is a member already. Ends the member's sessions that are below what the group demands. */
+  add(membership: Membership): Promise<NewMember>;
   remove(membership: Membership): Promise<RevokeReceipt>;
 }
 
@@ -49,8 +53,8 @@ export function createGroupMembers({ store, revocation, known, demands }: GroupM
   const groupsWithRoom = async ({ groupIds }: User) =>
     groupIds.length < mostGroupsOfUser ? groupIds : await known.existing(groupIds);
   return {
-    async add(membership) {
-      const user = await retryConflicts(async () => {
+    add: (membership) =>
+      retryConflicts(async () => {
         const { before, checks } = await read(membership);
         const { user } = before;
         const present = await groupsWithRoom(user);
@@ -59,18 +63,16 @@ export function createGroupMembers({ store, revocation, known, demands }: GroupM
         const permitted = (await membership.permit?.({ before: user, after })) ?? [];
         if (user.groupIds.includes(membership.groupId)) {
           // An earlier call may have failed midway.
-          await demands.enforce(user.id);
-          return user;
+          return { user, ...(await demands.enforce(user.id)) };
         }
         if (after.groupIds.length > mostGroupsOfUser)
           throw new AuthError("not_allowed", {
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
           });
         const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
-        return (await demands.commitChange(after, step)) ? after : undefined;
-      });
-      return user;
-    },
+        const ended = await demands.commitChange(after, step);
+        return ended && { user: after, ...ended };
+      }),
     remove: (membership) =>
       retryConflicts(async () => {
         const { before, checks } = await read(membership);

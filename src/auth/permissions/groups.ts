@@ -69,7 +69,7 @@ export interface GroupsOptions {
   readonly revocation: Pick<Revocation, "track">;
   readonly demands: GroupMembersOptions["demands"];
   /** Called when a group was deleted. */
-  readonly onDeleted: (groupId: string) => Promise<void>;
+  readonly onDeleted: (groupId: string) => Promise<unknown>;
 }
 
 export function createGroups({ store, known, revocation, demands, onDeleted }: GroupsOptions): Groups {
@@ -113,8 +113,8 @@ export function createGroups({ store, known, revocation, demands, onDeleted }: G
       return receipt;
     },
     async addMember(membership) {
-      const user = await members.add(membership);
-      return { ...user, groupIds: await known.among(user.groupIds) };
+      const { user, sessionsEnded } = await members.add(membership);
+      return { user: { ...user, groupIds: await known.among(user.groupIds) }, sessionsEnded };
     },
     removeMember: members.remove,
   };

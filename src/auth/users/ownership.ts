@@ -65,7 +65,7 @@ async function transferOnce(
   if (login === undefined) throw notAllowed("The user has no login");
   const step = mergeSteps({ check: [...asking, ...login] }, changeOwnerStep(claim, previous, next));
   const owner = { ...next.user, isOwner: true };
-  return (await demands.commitChange(owner, step)) ? owner : undefined;
+  return (await demands.commitChange(owner, step)) && owner;
 }
 
 function notAllowed(publicMessage: string): AuthError {

@@ -98,7 +98,7 @@ describe("a group", () => {
       name: "Still here",
       groupIds: [],
     });
-    expect((await groups.addMember({ groupId: "system-users", userId: user.id })).groupIds).toEqual([
+    expect((await groups.addMember({ groupId: "system-users", userId: user.id })).user.groupIds).toEqual([
       "system-users",
     ]);
   });
@@ -109,7 +109,7 @@ describe("a group", () => {
     const join = (version: number) =>
       groups.addMember({ groupId: "system-read-only", userId: user.id, version });
     expect(await refusal(join(3))).toBe("conflict");
-    expect((await join(0)).groupIds).toContain("system-read-only");
+    expect((await join(0)).user.groupIds).toContain("system-read-only");
   });
 
   it("takes no member while it is deleted", async () => {
@@ -127,8 +127,14 @@ describe("a group", () => {
     const { groups, users } = node.authority;
     const { id } = await makeGroup();
     const { user } = await node.user("joining");
-    expect((await groups.addMember({ groupId: id, userId: user.id })).groupIds).toEqual(["system-users", id]);
-    expect((await groups.addMember({ groupId: id, userId: user.id })).groupIds).toEqual(["system-users", id]);
+    expect((await groups.addMember({ groupId: id, userId: user.id })).user.groupIds).toEqual([
+      "system-users",
+      id,
+    ]);
+    expect((await groups.addMember({ groupId: id, userId: user.id })).user.groupIds).toEqual([
+      "system-users",
+      id,
+    ]);
     const receipt = await groups.removeMember({ groupId: id, userId: user.id });
     expect(receipt).toMatchObject({ nodes: { applied: 1, pending: 0 } });
     expect((await node.authority.revocation.settled(receipt)).effective).toBe("all");
@@ -248,5 +254,5 @@ it("ids of deleted groups leave room for others", async () => {
   const join = () => node.authority.groups.addMember({ groupId: one.id, userId: user.id });
   expect(await refusal(join())).toBe("not_allowed");
   for (const { id, version } of groups) await node.authority.groups.delete(id, version);
-  expect((await join()).groupIds).toEqual([one.id]);
+  expect((await join()).user.groupIds).toEqual([one.id]);
 });
