@@ -24,7 +24,7 @@ export type UserInfo = Static<typeof UserInfo>;
 const GroupIds = Type.Array(OpaqueId, { maxItems: 64 });
 
 /** Gatehouse's own field, for installations with several local providers. */
-const AtProvider = {
+export const AtProvider = {
   auth_provider_id: Type.Optional(
     Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()], {
       description:

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 
+import { AtProvider } from "./admin.ts";
 import { command, OpaqueId } from "./define.ts";
 
 /** What administrators do for users who have forgotten their password. */
@@ -7,7 +8,7 @@ export const passwordCommands = {
   "gatehouse/password/reset/create": command(
     "gatehouse/password/reset/create",
     "admin",
-    { user_id: OpaqueId },
+    { user_id: OpaqueId, ...AtProvider },
     /** `expires_at`: ISO 8601. */
     Type.Object({ code: Type.String(), expires_at: Type.String() }),
   ),

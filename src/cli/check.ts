@@ -14,6 +14,7 @@ import { providerFileWarnings, providerWarnings } from "../server/provider-warni
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
+import { openTemporaryInstallation } from "./temporary-installation.ts";
 
 /**
  * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and
@@ -43,10 +44,13 @@ export async function check(
   output.result(effective, text.join("\n"));
 }
 
-/** None where there is no installation yet. */
+/** Where there is no installation yet, those that the configuration alone gives. */
 async function warningsOf(config: Config): Promise<readonly string[]> {
   try {
-    const opened = await openAuthority(config, { role: "cli" });
+    const opened = await openAuthority(config, { role: "cli" }).catch(async (error: unknown) => {
+      if (error instanceof InstallationError) return await openTemporaryInstallation(config);
+      throw error;
+    });
     try {
       const ofProviders = await providerWarnings(opened.authority, opened.providers);
       return [...ofProviders, ...(await opened.authority.secondFactors.warnings())];
@@ -54,7 +58,6 @@ async function warningsOf(config: Config): Promise<readonly string[]> {
       await opened.close();
     }
   } catch (error) {
-    if (error instanceof InstallationError) return [];
     const reason = error instanceof Error ? error.message : "unknown";
     return [`the store could not be asked about the logins: ${reason.replaceAll(/\s+/g, " ")}`];
   }

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 
-import { atProvider, type CommandContext, withAuthority } from "./command-context.ts";
+import { atProvider, type CommandContext, configured, withAuthority } from "./command-context.ts";
 import { takingGroups } from "./group-names.ts";
 
 /** Adds what moves users from another program here. */
@@ -39,22 +39,23 @@ export function addImportCommands(family: Command, context: CommandContext): voi
       });
     }),
   );
-  atProvider(
+  configured(
     family
       .command("imported")
       .description("list users whose password is still the hash of another program, or remove such hashes")
       .option(
         "--remove [user]",
         "remove the hash of this user, or all of them: these users need a new password",
-      ),
+      )
+      .option("--provider <id>", "only those of the homeassistant provider with this id"),
   ).action((flags) =>
     runAction(flags.json, async (output) => {
       const { dropImported, listImported } = await import("./import-users.ts");
-      const { remove } = flags;
+      const { remove, provider } = flags;
       await withAuthority(flags, context, (authority) =>
         remove === undefined
-          ? listImported(authority, output)
-          : dropImported(authority, remove === true ? undefined : remove, output),
+          ? listImported(authority, provider, output)
+          : dropImported(authority, { user: remove === true ? undefined : remove, provider }, output),
       );
     }),
   );

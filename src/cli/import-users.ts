@@ -6,6 +6,7 @@ import {
   type ImportProblem,
   type UserToImport,
 } from "../auth/providers/homeassistant/import-users.ts";
+import type { ImportedLogin } from "../auth/providers/homeassistant/imported-logins.ts";
 import { groupIdsOf } from "./group-names.ts";
 import type { ReadUsers } from "./import/import-file.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
@@ -30,11 +31,15 @@ export async function importUsers(
   const otherwise = groups.length === 0 ? [systemGroups.users] : await groupIdsOf(authority, groups);
   const isOwned = !(await authority.onboarding.required());
   const skipped: ImportProblem[] = [...read.skipped];
+  const notOwners: ImportProblem[] = [];
   const users: UserToImport[] = [];
   const problems: ImportProblem[] = [...read.problems];
   for (const user of read.users) {
     if (user.isOwner === true && isOwned)
-      skipped.push({ entry: user.entry, problem: "is not the owner here: see `gatehouse users make-owner`" });
+      notOwners.push({
+        entry: user.entry,
+        problem: "is not the owner here: see `gatehouse users make-owner`",
+      });
     const isOwner = user.isOwner === true && !isOwned;
     const groupIds = user.groupIds.length === 0 ? otherwise : await spelledGroups(authority, user.groupIds);
     users.push({ ...user, isOwner, groupIds });
@@ -42,7 +47,8 @@ export async function importUsers(
   const options = { dryRun: dryRun || problems.length > 0, skipExisting };
   const outcome = await authority.localLogins.importUsers(users, options);
   problems.push(...outcome.problems);
-  skipped.push(...outcome.skipped);
+  const isSkipped = ({ entry }: ImportProblem) => outcome.skipped.some((each) => each.entry === entry);
+  skipped.push(...notOwners.filter((each) => !isSkipped(each)), ...outcome.skipped);
   const importable = users.length - outcome.skipped.length;
   if (problems.length > 0) throw new UsageError(refusal(problems));
   output.result(
@@ -96,10 +102,16 @@ async function spelledGroups(authority: Authority, spelled: readonly string[]): 
   );
 }
 
-export async function listImported(authority: Authority, output: Output): Promise<void> {
-  const found = await authority.localLogins.listImported();
-  const rows = found.map(({ userId, username, cost, importedAt }) => [
+/** `provider`: the id of one; those of every provider by default. */
+export async function listImported(
+  authority: Authority,
+  provider: string | undefined,
+  output: Output,
+): Promise<void> {
+  const found = await importedAt(authority, provider);
+  const rows = found.map(({ userId, providerId, username, cost, importedAt }) => [
     userId,
+    providerId ?? "-",
     username,
     cost,
     timeText(importedAt),
@@ -115,25 +127,30 @@ export async function listImported(authority: Authority, output: Output): Promis
     listed,
     found.length === 0
       ? "no password is an imported hash"
-      : table(["USER ID", "USERNAME", "HASH", "IMPORTED"], rows),
+      : table(["USER ID", "PROVIDER", "USERNAME", "HASH", "IMPORTED"], rows),
   );
 }
 
+async function importedAt({ localLogins }: Authority, provider: string | undefined) {
+  const all = await localLogins.listImported();
+  return provider === undefined ? all : all.filter(({ providerId }) => providerId === provider);
+}
+
 /**
- * Removes imported hashes: of one user, or of all that are left. Throws `credentials_not_found` for one user who has
- * none.
+ * Removes imported hashes, of one provider or of all: those of one user, or all that are left. Throws
+ * `credentials_not_found` for one user who has none.
  */
 export async function dropImported(
   authority: Authority,
-  nameOrId: string | undefined,
+  { user: nameOrId, provider }: { readonly user: string | undefined; readonly provider: string | undefined },
   output: Output,
 ): Promise<void> {
-  const userIds =
-    nameOrId === undefined
-      ? (await authority.localLogins.listImported()).map(({ userId }) => userId)
-      : [(await findUser(authority, nameOrId)).id];
+  const userId = nameOrId === undefined ? undefined : await userIdOf(authority, nameOrId);
   let dropped = 0;
-  for (const userId of userIds) if (await dropIfAny(authority, userId)) dropped += 1;
+  for (const login of await importedAt(authority, provider)) {
+    if (userId !== undefined && login.userId !== userId) continue;
+    if (await dropIfAny(authority, login)) dropped += 1;
+  }
   if (nameOrId !== undefined && dropped === 0)
     throw new AuthError("credentials_not_found", {
       detail: `${oneLine(nameOrId)} has no imported hash: see \`gatehouse users imported\``,
@@ -144,9 +161,18 @@ export async function dropImported(
   );
 }
 
-/** False also for a user who has no login here. */
-async function dropIfAny({ localLogins }: Authority, userId: string): Promise<boolean> {
-  return await localLogins.dropImported(userId).catch((error: unknown) => {
+/** By a login name of any local provider too. */
+async function userIdOf(authority: Authority, nameOrId: string): Promise<string> {
+  const named = (await authority.localLogins.listImported()).filter(({ username }) => username === nameOrId);
+  const [id, ...others] = [...new Set(named.map(({ userId }) => userId))];
+  return id !== undefined && others.length === 0 ? id : (await findUser(authority, nameOrId)).id;
+}
+
+/** False also for a login whose provider is not configured any more, or that was removed meanwhile. */
+async function dropIfAny({ localLoginsOf }: Authority, login: ImportedLogin): Promise<boolean> {
+  const logins = localLoginsOf(login.providerId);
+  if (logins === undefined) return false;
+  return await logins.dropImported(login.userId).catch((error: unknown) => {
     if (error instanceof AuthError && error.code === "credentials_not_found") return false;
     throw error;
   });

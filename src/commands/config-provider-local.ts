@@ -72,7 +72,8 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
   ];
 }
 
-function loginsAt(
+/** Throws `invalid_handler` if there is no such local provider. */
+export function loginsAt(
   { localLogins, localLoginsOf }: CommandAuthority,
   { auth_provider_id: id }: { readonly auth_provider_id?: string | null },
 ): LocalLogins {

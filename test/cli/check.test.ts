@@ -57,6 +57,18 @@ describe("what gatehouse check prints", () => {
     ]);
   });
 
+  it("warns of what the configuration alone shows, without an installation, and makes none", async () => {
+    const data = path.join(folder.path, "not yet");
+    const { code, stdout } = await check({
+      GATEHOUSE_DATA: data,
+      GATEHOUSE_PUBLIC_URL: "https://gate.example.org",
+      GATEHOUSE_AUTH_MFA_MODULES: '[{"type": "webauthn", "rp_id": "other.test"}]',
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^# warning: the second factor webauthn: /m);
+    expect(existsSync(data)).toBe(false);
+  });
+
   it.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
     ["by default", {}, []],
     ["with the guarantee", {}, ["--guarantee"]],

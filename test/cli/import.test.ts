@@ -132,7 +132,10 @@ describe("gatehouse users import", () => {
     expect(of("bert")).toMatchObject({ id: idOf("b"), state: "deactivated", local_only: true });
     expect(of("dora")).toMatchObject({ id: idOf("d"), name: "dora", state: "active" });
     expect(of(null)).toMatchObject({ id: idOf("e"), name: "Wall tablet" });
-    expect((await command(["users", "imported"], env)).stdout).toMatch(/bert +bcrypt cost=4/);
+    expect((await command(["users", "imported"], env)).stdout).toMatch(/ - +bert +bcrypt cost=4/);
+    const rest = await command(["users", "import", at, "--skip-existing"], env);
+    expect(rest.stdout).toContain("note: user Olga: is here already");
+    expect(rest.stdout).not.toContain("is not the owner here");
 
     const again = await command(["users", "import", at], env);
     expect(again).toMatchObject({ code: 2, stdout: "" });
@@ -147,6 +150,31 @@ describe("gatehouse users import", () => {
       });
     expect((await command(["users", "imported", "--remove"], env)).stdout).toContain("removed 2");
     expect((await command(["users", "imported"], env)).stdout).toContain("no password is an imported hash");
+  });
+
+  it("lists and removes the hashes of every provider, or of one", async () => {
+    const providers = JSON.stringify([{ type: "homeassistant" }, { type: "homeassistant", id: "staff" }]);
+    const env = { ...into("providers"), GATEHOUSE_AUTH_PROVIDERS: providers };
+    await command(["users", "add", "Olga", "--username", "olga", "--owner", "--password-stdin"], env);
+    const csv = (name: string) => fileOf(`${name}.csv`, `username,password_hash\n${name},${bcrypt.hash}\n`);
+    for (const name of ["one", "two"]) {
+      await command(["users", "import", csv(name)], env);
+      await command(["users", "import", csv(`${name}-staff`), "--provider", "staff"], env);
+    }
+    const imported = async (...args: string[]) =>
+      await command(["users", "imported", ...args, "--json"], env);
+    const names = async (...args: string[]) =>
+      (JSON.parse((await imported(...args)).stdout) as { readonly username: string }[])
+        .map(({ username }) => username)
+        .sort();
+    expect(await names()).toEqual(["one", "one-staff", "two", "two-staff"]);
+    expect(await names("--provider", "staff")).toEqual(["one-staff", "two-staff"]);
+    expect((await command(["users", "imported"], env)).stdout).toMatch(/ staff +one-staff +bcrypt/);
+    expect(await imported("--remove", "one-staff")).toMatchObject({ code: 0 });
+    expect(await names()).toEqual(["one", "two", "two-staff"]);
+    expect(JSON.parse((await imported("--remove", "--provider", "staff")).stdout)).toEqual({ removed: 1 });
+    expect(await names()).toEqual(["one", "two"]);
+    expect(JSON.parse((await imported("--remove")).stdout)).toEqual({ removed: 2 });
   });
 
   it("does a dry run without an installation only as an import would, and leaves no file", async () => {

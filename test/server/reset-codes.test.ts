@@ -24,7 +24,8 @@ beforeAll(async () => {
   redis = await startRedis();
   const password = { scrypt_n: proofScrypt.N, scrypt_r: proofScrypt.r, scrypt_p: proofScrypt.p, workers: 1 };
   const log = createLog({ level: "info", sink: { write: (line: string) => void lines.push(line) } });
-  const config = { store: redis.url, secret, password, log: { audit: true } };
+  const auth_providers = [{ type: "homeassistant" }, { type: "homeassistant", id: "staff" }] as const;
+  const config = { store: redis.url, secret, password, auth_providers, log: { audit: true } };
   nodes = [await startNode(config, { log }), await startNode(config)];
   await setUpOwner(node().authority);
   owner = client();
@@ -101,6 +102,23 @@ describe("a reset code", () => {
       expect.objectContaining({ audit: "password_reset_code", outcome: "allowed", user_id: userId }),
     );
     expect(lines.join("")).not.toContain(code.slice(6, 17));
+  });
+
+  it("is for a login of the local provider that is named, or of the first one", async () => {
+    const made = { name: "sam", username: "sam", password: old, groupIds: ["system-users"] };
+    const staff = node().authority.localLoginsOf("staff");
+    const { id: user_id } = (await staff?.createUser(made)) ?? { id: "" };
+    const create = (fields: object) =>
+      patiently(() => owner.call("gatehouse/password/reset/create", { user_id, ...fields }));
+    expect(await errorOf(create({}))).toBe("credentials_not_found");
+    expect(await errorOf(create({ auth_provider_id: "none" }))).toBe("invalid_handler");
+    const { code } = await create({ auth_provider_id: "staff" });
+    const device = client();
+    closing.push(device);
+    const flow = await patiently(() => device.login({ handler: ["homeassistant", "staff"] }));
+    expect(await patiently(() => flow.submit({ username: "sam", password: code }))).toMatchObject({
+      step_id: "new_password",
+    });
   });
 
   it("sets one password, of many that are tried at once on two nodes", async () => {
