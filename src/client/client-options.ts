@@ -14,7 +14,7 @@ import type { TokenStore } from "./token-store.ts";
  * - `suspended`: authenticated, but the server has paused the socket, because it does not know at the moment which
  *   sessions were revoked. Calls wait and their deadlines are paused. Then comes `ready`, or a disconnect that the close
  *   code explains
- * - `ended`: stopped until `connect` or `login` is called; `endedBy` says why
+ * - `ended`: stopped until `connect` or `login` is called; calls reject with the error that `onState` got
  */
 export type ClientState = "idle" | "connecting" | "ready" | "suspended" | "ended";
 

@@ -41,6 +41,8 @@ export class GatewayClient {
   readonly #backoff: Backoff;
   readonly #subscriptions: Subscriptions;
   #state: ClientState = "idle";
+  /** Set while the state is `ended`. */
+  #endedBy: GatewayError | undefined;
   #run: Run = newRun();
   #connecting: Promise<void> | undefined;
 
@@ -147,7 +149,10 @@ export class GatewayClient {
     }
   }
 
-  /** One command; see `onStepUp`. Rejects with the server's code, `call_timeout`, `connection_lost`, `not_connected`. */
+  /**
+   * One command; see `onStepUp`. Rejects with the server's code, `call_timeout`, `connection_lost`, `not_connected`, and in the
+   * state `ended` with what has ended it.
+   */
   async call<T extends CommandType>(type: T, ...[params]: CallArguments<T>): Promise<Result<T>> {
     return (await this.#readySocket().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }
@@ -382,13 +387,14 @@ export class GatewayClient {
   #enter(state: ClientState, error?: GatewayError): void {
     if (this.#state === state && error === undefined) return;
     this.#state = state;
+    this.#endedBy = state === "ended" ? error : undefined;
     if (this.#options.onState) invokeCallback(this.#options.onState, state, error);
   }
 
   #readySocket(): MessageSocket {
     const { socket } = this.#run;
     if (!this.#authenticated || socket === undefined)
-      throw new GatewayError("not_connected", "Not connected: call connect() first");
+      throw this.#endedBy ?? new GatewayError("not_connected", "Not connected: call connect() first");
     return socket;
   }
 }
