@@ -44,15 +44,17 @@ export async function check(
   output.result(effective, text.join("\n"));
 }
 
-/** Where there is no installation yet, those that the configuration alone gives. */
+/** Where there is no installation yet, those of second factors that the configuration alone gives. */
 async function warningsOf(config: Config): Promise<readonly string[]> {
+  let isThere = true;
   try {
     const opened = await openAuthority(config, { role: "cli" }).catch(async (error: unknown) => {
-      if (error instanceof InstallationError) return await openTemporaryInstallation(config);
-      throw error;
+      if (!(error instanceof InstallationError)) throw error;
+      isThere = false;
+      return await openTemporaryInstallation(config);
     });
     try {
-      const ofProviders = await providerWarnings(opened.authority, opened.providers);
+      const ofProviders = isThere ? await providerWarnings(opened.authority, opened.providers) : [];
       return [...ofProviders, ...(await opened.authority.secondFactors.warnings())];
     } finally {
       await opened.close();

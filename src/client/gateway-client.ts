@@ -149,10 +149,7 @@ export class GatewayClient {
     }
   }
 
-  /**
-   * One command; see `onStepUp`. Rejects with the server's code, `call_timeout`, `connection_lost`, `not_connected`, and in the
-   * state `ended` with what has ended it.
-   */
+  /** One command; see `onStepUp`. Rejects with the server's code, `call_timeout`, `connection_lost`, `not_connected`, and what ended the client. */
   async call<T extends CommandType>(type: T, ...[params]: CallArguments<T>): Promise<Result<T>> {
     return (await this.#readySocket().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }

@@ -40,10 +40,9 @@ export interface SecondFactors {
    */
   remove(factorId: string, by: Principal): Promise<readonly string[]>;
   /**
-   * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A set-up that has begun
-   * is over. A person in a group that
-   * demands one sets another up at the next login. `by`: who resets, or null for the command line. Of their own factors they
-   * need a recent login, as for `remove`. Throws `not_found` for an unknown user, `recent_login_required`.
+   * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A set-up that has begun is
+   * over. A person in a group that demands one sets another up at the next login. `by`: who resets, or null for the command line.
+   * Of their own factors they need a recent login, as for `remove`. Throws `not_found` for an unknown user, `recent_login_required`.
    */
   reset(userId: string, factorId: string | undefined, by: Principal | null): Promise<readonly string[]>;
   /** The groups whose members must have a second factor. */
@@ -100,12 +99,13 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
         requireUser(record);
         const enrolments = await readEnrolments(store, userId);
         const after = factorId === undefined ? [] : without(factors, enrolments, factorId);
-        const step = mergeSteps(changeEnrolmentsStep(userId, enrolments, after), endSetupOf(userId));
         if (after.length === enrolments.all.length) {
           await options.store.commit(endSetupOf(userId));
           return [];
         }
-        const outcome = await options.revocation.commit(step);
+        const outcome = await options.revocation.commit(
+          mergeSteps(changeEnrolmentsStep(userId, enrolments, after), endSetupOf(userId)),
+        );
         return outcome.ok ? removed(enrolments, after) : undefined;
       });
     },

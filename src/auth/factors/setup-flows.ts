@@ -93,10 +93,10 @@ interface VersionedSetup {
   readonly version: number;
 }
 
-/** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
 /** A step costs up to some milliseconds: a QR code is made, or a key is checked. */
 const stepsOfUser = { limit: 30, windowMs: 60_000 } as const;
 
+/** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
 export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
   const steps = new RateLimiter({ ...stepsOfUser, clock: options.clock });
   const contextOf = async (flowId: string, { userId }: Principal, { id }: Factor) => {

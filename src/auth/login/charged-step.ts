@@ -15,8 +15,9 @@ export interface ChargingTools {
 }
 
 /**
- * Charges a guess if the input is one; undefined if not. Nothing is looked up before, so an unknown name is refused
- * like a known one: only the version of its secret is read, for whoever shows a token of a device. `atOnce`: it is charged with its verdict. Throws `rate_limited`, and so may the guess then.
+ * Charges a guess if the input is one; undefined if not. Before, nothing is looked up but the version of the name's secret, if a
+ * token of a device is shown, so an unknown name is refused like a known one. `atOnce`: it is charged with its verdict. Throws
+ * `rate_limited`, and so may the guess then.
  */
 export async function chargeStep(
   { throttle, devices, credentials }: ChargingTools,
@@ -30,7 +31,6 @@ export async function chargeStep(
   if (name === undefined) return undefined;
   const account = { provider: [type, id], name } as const;
   const { device } = flow;
-  // Read for whoever has a token of any device, also for a name that nobody has.
   const secretVersion = device == null ? undefined : await provider.secretVersion?.(name);
   const deviceId = device && devices.knows(device, { ...account, secretVersion }) ? device.id : undefined;
   const refuse = (error: unknown): never => {

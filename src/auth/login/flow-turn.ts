@@ -225,8 +225,8 @@ async function waitInFlow(
 }
 
 /**
- * Answers like a wrong secret, as the provider's form says it, if the last step was a form with fields, otherwise ends with `not_allowed`. A flow that
- * waited for approval ends with `not_approved` if the user is gone, and with `not_allowed` if the user may not log in now
+ * Answers like a wrong secret, with the error of the provider's form, if the last step was a form with fields, otherwise ends with
+ * `not_allowed`. A flow that waited for approval ends with `not_approved` if the user is gone, and with `not_allowed` if the user may not log in now
  * or from here.
  */
 async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowStep> {
