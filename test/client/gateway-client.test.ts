@@ -198,6 +198,7 @@ describe("gateway client", () => {
     );
     await reached("ended");
     expect(states.at(-1)).toEqual(["ended", "login_required"]);
+    await expect(client.call("ping")).rejects.toMatchObject({ code: "login_required" });
     expect(await tokens.load()).toBeNull();
     await expect(client.connect()).rejects.toMatchObject({ code: "login_required" });
   });

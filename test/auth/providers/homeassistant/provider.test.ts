@@ -55,7 +55,7 @@ describe("raised parameters", () => {
   });
 
   it("replace it also for a password that is shorter than the current rule", async () => {
-    const short = { username: "ada", password: "4242" };
+    const short = { username: "ada", password: "4-x7" };
     await addPerson(await node(undefined, 4), short);
     const today = await node(stronger);
     expect(await send(today, short)).toMatchObject({ kind: "done" });
