@@ -10,7 +10,7 @@ import { loadConfiguredModules } from "../server/configured-providers.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { InstallationError } from "../server/installation.ts";
 import { openAuthority } from "../server/open-authority.ts";
-import { providerFileWarnings, providerWarnings } from "../server/provider-warnings.ts";
+import { fileWarnings, providerWarnings } from "../server/provider-warnings.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
@@ -31,7 +31,7 @@ export async function check(
   await checkModules(config);
   await configuredClients(config, { readsFiles: true });
   const asksStore = flags.guarantee === true || config.store === null;
-  const ofFiles = await providerFileWarnings(config.auth_providers);
+  const ofFiles = await fileWarnings(config);
   const warnings = [...ofFiles, ...(asksStore ? await warningsOf(config) : [])];
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
   const effective = {

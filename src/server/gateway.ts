@@ -24,7 +24,7 @@ import { sendLogoutToken } from "./logout-sender.ts";
 import { type OpenAuthority, openAuthority, systemClock } from "./open-authority.ts";
 import { openTopicBroker } from "./open-topic-broker.ts";
 import { readPages } from "./pages.ts";
-import { providerFileWarnings, providerWarnings } from "./provider-warnings.ts";
+import { fileWarnings, providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
 import { retryAtStartup } from "./startup-retry.ts";
@@ -258,7 +258,7 @@ class RunningGateway implements Gateway {
   async #warnOfProviders(): Promise<void> {
     const { config, opened, log } = this.#parts;
     try {
-      const ofFiles = await providerFileWarnings(config.auth_providers);
+      const ofFiles = await fileWarnings(config);
       const ofProviders = await providerWarnings(this.authority, opened.providers);
       const ofFactors = await this.authority.secondFactors.warnings();
       for (const warning of [...ofFiles, ...ofProviders, ...ofFactors]) log.warn({}, warning);

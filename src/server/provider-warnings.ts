@@ -1,9 +1,12 @@
 import { access, constants, stat } from "node:fs/promises";
 
 import type { Authority } from "../auth/authority.ts";
+import { filesOfFactor } from "../auth/factors/factor-types.ts";
 import { provesPerson } from "../auth/login/ways.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
-import { filesOf, type ProviderEntry } from "../auth/providers/provider-types.ts";
+import type { NamedFile } from "../auth/providers/provider-type.ts";
+import { filesOf } from "../auth/providers/provider-types.ts";
+import type { Config } from "./config/schema.ts";
 
 const nobodyStepsUp =
   "no provider proves who the person is, so nobody can log in again for what step_up demands: set it off where it can be";
@@ -29,14 +32,25 @@ export async function providerWarnings(
   return warnings;
 }
 
-/** Files that entries name and the gateway cannot use: a login at such a provider fails. */
-export async function providerFileWarnings(entries: readonly ProviderEntry[]): Promise<readonly string[]> {
+/** Files that entries name and the gateway cannot use: a login at such a provider, or with such a factor, fails. */
+export async function fileWarnings({
+  auth_providers: providers,
+  auth_mfa_modules: factors,
+}: Pick<Config, "auth_providers" | "auth_mfa_modules">): Promise<readonly string[]> {
+  const named = [
+    ...providers.flatMap((entry, place) => filesAt(`auth_providers: entry ${place + 1}`, filesOf(entry))),
+    ...factors.flatMap((entry, place) =>
+      filesAt(`auth_mfa_modules: entry ${place + 1}`, filesOfFactor(entry)),
+    ),
+  ];
   const warnings: string[] = [];
-  for (const [place, entry] of entries.entries())
-    for (const { option, path, use } of filesOf(entry))
-      if (!(await isUsable(path, use)))
-        warnings.push(`auth_providers: entry ${place + 1} has a ${option} that cannot be ${use}: ${path}`);
+  for (const { at, option, path, use } of named)
+    if (!(await isUsable(path, use))) warnings.push(`${at} has a ${option} that cannot be ${use}: ${path}`);
   return warnings;
+}
+
+function filesAt(at: string, files: readonly NamedFile[]) {
+  return files.map((file) => ({ ...file, at }));
 }
 
 async function isUsable(path: string, use: "read" | "run"): Promise<boolean> {

@@ -49,11 +49,13 @@ describe("what gatehouse check prints", () => {
     const { code, stdout } = await check({
       GATEHOUSE_DATA: folder.path,
       GATEHOUSE_AUTH_PROVIDERS: JSON.stringify(entries),
+      GATEHOUSE_AUTH_MFA_MODULES: JSON.stringify([{ type: "totp" }, { type: "notify", command: gone }]),
     });
     expect(code).toBe(0);
     expect(stdout.split("\n").filter((line) => line.startsWith("# warning"))).toEqual([
       `# warning: auth_providers: entry 2 has a command that cannot be run: ${plain}`,
       `# warning: auth_providers: entry 3 has a ca_file that cannot be read: ${gone}`,
+      `# warning: auth_mfa_modules: entry 2 has a command that cannot be run: ${gone}`,
     ]);
   });
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 
-import type { Frozen } from "../providers/provider-type.ts";
+import { type Frozen, filesIn, type NamedFile } from "../providers/provider-type.ts";
 import type { Factor } from "./factor.ts";
 import type { FactorTools } from "./factor-type.ts";
 import { notifyType } from "./notify/type.ts";
@@ -40,6 +40,11 @@ export function createFactors(entries: readonly FactorEntry[], tools: FactorTool
 /** What is wrong with an entry beyond its schema; see `FactorType.problem`. */
 export function factorProblem(entry: FactorEntry): string | undefined {
   return typeOf(entry).problem?.(entry);
+}
+
+/** See `filesIn`. */
+export function filesOfFactor(entry: FactorEntry): readonly NamedFile[] {
+  return filesIn(factorTypes[entry.type].entry.properties, entry);
 }
 
 /** Whether an option of this entry is a secret: its schema has JSON Schema's `writeOnly`. */

@@ -93,6 +93,25 @@ export function entrySchema<Name extends string, Options extends TProperties>(ty
   return Type.Object({ type: Type.Literal(type), ...named, ...options }, { additionalProperties: false });
 }
 
+/** A file that an entry names. */
+export interface NamedFile {
+  readonly option: string;
+  readonly path: string;
+  readonly use: "read" | "run";
+}
+
+/** The options of an entry that name a file: their schema says `file`, and whether it is read or run. */
+export function filesIn(
+  properties: Readonly<Record<string, object>>,
+  entry: Readonly<Record<string, unknown>>,
+): readonly NamedFile[] {
+  return Object.entries(entry).flatMap(([option, path]) => {
+    const schema = properties[option] ?? {};
+    const use = "file" in schema && (schema.file === "run" ? "run" : "read");
+    return use === false || typeof path !== "string" ? [] : [{ option, path, use }];
+  });
+}
+
 /** What people read when they choose: the entry's name, or the type's with the id. */
 export function shownName(
   title: string,

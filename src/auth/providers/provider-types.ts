@@ -8,7 +8,13 @@ import { loadModule, moduleProviderType } from "./module/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
 import { passkeyProviderType } from "./passkey/type.ts";
 import type { LoginProvider } from "./provider.ts";
-import type { ConfiguredOptions, ConfiguredTools, Frozen } from "./provider-type.ts";
+import {
+  type ConfiguredOptions,
+  type ConfiguredTools,
+  type Frozen,
+  filesIn,
+  type NamedFile,
+} from "./provider-type.ts";
 import { trustedNetworksType } from "./trusted-networks/type.ts";
 
 /** Every type of provider that the configuration knows: a new one is a folder, and a line in each of these two. */
@@ -69,16 +75,9 @@ function typeOf({ type }: ProviderEntry) {
   };
 }
 
-/** The options of an entry that name a file: their schema says `file`, and whether it is read or run. */
-export function filesOf(
-  entry: ProviderEntry,
-): readonly { readonly option: string; readonly path: string; readonly use: "read" | "run" }[] {
-  const properties: Readonly<Record<string, object>> = providerTypes[entry.type].entry.properties;
-  return Object.entries(entry).flatMap(([option, path]) => {
-    const schema = properties[option] ?? {};
-    const use = "file" in schema && (schema.file === "run" ? "run" : "read");
-    return use === false || typeof path !== "string" ? [] : [{ option, path, use }];
-  });
+/** See `filesIn`. */
+export function filesOf(entry: ProviderEntry): readonly NamedFile[] {
+  return filesIn(providerTypes[entry.type].entry.properties, entry);
 }
 
 /** Whether an option of this entry is a secret: its schema has JSON Schema's `writeOnly`. */

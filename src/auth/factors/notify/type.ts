@@ -30,6 +30,7 @@ const entry = factorEntrySchema("notify", {
       minLength: 2,
       maxLength: 4096,
       pattern: "^/[^\\0]*$",
+      file: "run",
       description:
         "Absolute path of a program that sends codes. It gets the same texts as variables, and no others. Exit code 0 says that the message was taken.",
     }),
