@@ -242,7 +242,9 @@ it("keys that were reset do not come back with one that is being added", async (
   );
   expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe("conflict");
   // The reset has ended the set-up, too.
-  expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe("invalid_flow");
+  expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe(
+    "invalid_flow",
+  );
   expect(await setUp(session, second)).toBe("done");
   expect(await use(session.key)).toBe("invalid_passkey");
   expect(await use(second)).toBe("create_entry");
