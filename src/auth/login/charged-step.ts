@@ -31,7 +31,8 @@ export async function chargeStep(
   if (name === undefined) return undefined;
   const account = { provider: [type, id], name } as const;
   const { device } = flow;
-  const secretVersion = device == null ? undefined : await provider.secretVersion?.(name);
+  const secretVersion =
+    device == null ? undefined : await provider.secretVersion?.(flow.step.stepId, input, flow.providerState);
   const deviceId = device && devices.knows(device, { ...account, secretVersion }) ? device.id : undefined;
   const refuse = (error: unknown): never => {
     if (!(error instanceof AuthError) || error.code !== "rate_limited") throw error;

@@ -167,10 +167,14 @@ export interface LoginProvider {
     state?: JsonObject,
   ): string | undefined;
   /**
-   * Names the secret that a login name has now: after a change it is another one. Undefined for a name that nobody has.
-   * `name`: what `guessedName` gave. Absent: the provider does not know when secrets change.
+   * Names the secret that the login name of such input has now: after a change it is another one. Undefined for a name that
+   * nobody has. Absent: the provider does not know when secrets change.
    */
-  secretVersion?(name: string): Promise<string | undefined>;
+  secretVersion?(
+    stepId: string,
+    input: Readonly<Record<string, unknown>>,
+    state: JsonObject,
+  ): Promise<string | undefined>;
   /**
    * True for input that costs a few reads and hashes to judge, and changes nothing that may not happen twice: parallel
    * calls with it are all judged, and one of them is told. Absent: false for all input.

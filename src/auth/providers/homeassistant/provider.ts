@@ -52,8 +52,9 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (stepId === SCRAM_STEP) return mechanism === undefined ? scram.nameOf(state) : undefined;
       return typeof username === "string" ? normaliseLoginName(username) : undefined;
     },
-    async secretVersion(name) {
-      const stored = await storedLoginName(options.credentials, options.id, name);
+    async secretVersion(stepId, { username }, state) {
+      const proved = stepId === SCRAM_STEP ? scram.storedNameOf(state) : undefined;
+      const stored = proved ?? (await storedLoginName(options.credentials, options.id, String(username)));
       const found = await readLocalLogin(options.store, options.id, stored);
       return found && secretVersionOf(found);
     },

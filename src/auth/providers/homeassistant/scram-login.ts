@@ -38,6 +38,8 @@ export interface ScramLogin {
   warnings(): Promise<readonly string[]>;
   /** The name that tries are counted for, of an exchange that has begun. */
   nameOf(state: JsonObject): string | undefined;
+  /** The name that the login is stored under; undefined as for `nameOf`. */
+  storedNameOf(state: JsonObject): string | undefined;
   first(
     input: Readonly<Record<string, unknown>>,
     state: JsonObject,
@@ -77,6 +79,7 @@ export function createScramLogin(options: ProviderParts): ScramLogin {
     refused,
     warnings: async () => (isOffered ? await unprovable(options.store) : []),
     nameOf: (state) => exchangeIn(state)?.name,
+    storedNameOf: (state) => exchangeIn(state)?.stored,
     first: async (input, state, context) =>
       // A node that offers it may have sent the form.
       isOffered

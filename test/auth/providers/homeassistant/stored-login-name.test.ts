@@ -20,6 +20,7 @@ afterEach(async () => {
 });
 
 const provider = providerKey(localType, null);
+const context = { flowId: "f1", peer, known: false };
 
 /** The password is `${name}-password`. */
 async function addFolded(name: string): Promise<User> {
@@ -48,9 +49,23 @@ async function addEarlier(name: string): Promise<User> {
 /** Whose login a typed name and the password of `stored` are; undefined: refused. */
 async function loginOf(typed: string, stored: string): Promise<string | undefined> {
   const input = { username: typed, password: `${stored}-password` };
-  const step = await domain.provider.advance("init", input, {}, { flowId: "f1", peer, known: false });
+  const step = await domain.provider.advance("init", input, {}, context);
   return step.kind === "done" ? step.subject : undefined;
 }
+
+it("a device stays known to a name of before, in the form and by a proof", async () => {
+  await addEarlier("straße");
+  const { provider: local } = domain;
+  const state = {
+    scram: { gs2Header: "", bare: "", nonce: "", serverFirst: "", name: "strasse", stored: "straße" },
+  };
+  const step = await local.advance("init", { username: "straße", password: "straße-password" }, {}, context);
+  const version = step.kind === "done" ? step.secretVersion : undefined;
+  expect(version).toEqual(expect.any(String));
+  expect(await local.secretVersion?.("init", { username: "straße" }, {})).toBe(version);
+  expect(await local.secretVersion?.("scram", { client_final: "" }, state)).toBe(version);
+  expect(await local.secretVersion?.("init", { username: "strasse" }, {})).toBeUndefined();
+});
 
 describe("spellings of a login name", () => {
   it("are one name, however it is typed", async () => {
