@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { AuthError } from "../../../../src/auth/errors.ts";
 import {
@@ -72,7 +72,7 @@ const isGone = (pid: string) =>
 describe("the command", () => {
   it("gets the variables username and password, its arguments, and nothing else", async () => {
     const command = `/usr/bin/env > ${at("env")}; echo "$@" > ${at("args")}; cat > ${at("stdin")}`;
-    process.env.CANARY_OF_THE_GATEWAY = "x";
+    vi.stubEnv("CANARY_OF_THE_GATEWAY", "x");
     const made = provider(command, { args: ["--realm", "a b"] });
     expect(await send(made, { username: "  ada ", password: " spaces stay " })).toMatchObject({
       kind: "done",
