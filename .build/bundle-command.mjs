@@ -38,7 +38,8 @@ export async function bundleCommand(root) {
   });
   rmSync(cli, { recursive: true });
   renameSync(made, cli);
-  copyFileSync(path.join(root, "src/auth/passwords/kdf-worker.mjs"), path.join(cli, "kdf-worker.mjs"));
+  for (const thread of ["kdf-worker.mjs", "common-passwords-worker.mjs"])
+    copyFileSync(path.join(root, "src/auth/passwords", thread), path.join(cli, thread));
   cpSync(path.join(root, "src/store/redis/scripts"), path.join(cli, "scripts"), { recursive: true });
   const licenses = bundled.map((name) => `${name}\n\n${licenseOf(path.join(root, "node_modules", name))}`);
   writeFileSync(path.join(cli, "LICENSES-OF-BUNDLED-PACKAGES"), licenses.join("\n\n"));

@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Their files share a worker and what it has loaded, which takes a fifth of the time of a run. They end what they start and replace
+ * Their files share a worker and what it has loaded, which saves a third of their time. They end what they start and replace
  * nothing of the process. The other folders start programs and servers, measure, or damage what runs: each of their files has a
  * process of its own.
  */

@@ -76,6 +76,7 @@ describe("the package gatehouse-gateway", () => {
       "dist/src/store/redis/scripts/commit.lua",
       "dist/src/cli/scripts/commit.lua",
       "dist/src/cli/kdf-worker.mjs",
+      "dist/src/cli/common-passwords-worker.mjs",
       "dist/src/cli/LICENSES-OF-BUNDLED-PACKAGES",
       "dist/src/pages/page.css",
       "dist/src/pages/setup.js",

@@ -1,3 +1,8 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+
+import { AuthError } from "../errors.ts";
+
 /** Nobody's list has the words that come to mind here. */
 const ownWords = ["gatehouse", "homeassistant", "home-assistant", "home assistant", "hassio", "dashboard"];
 /** What people add to a word to make it long enough. */
@@ -8,31 +13,48 @@ const runs = [...rows, "qwertyuiopasdfghjklzxcvbnm"]
   .flatMap((row) => [row, [...row].reverse().join("")])
   .map((row) => row.repeat(8));
 
-let loading: Promise<ReadonlySet<string>> | undefined;
+/** One password a line, in UTF-8, with a line end at both ends. */
+type List = Buffer;
 
 /**
  * Whether a password is among the most common ones, whatever its case: the list of zxcvbn-ts (49,000 passwords) and the
  * names of this product, also several times, or with digits behind; one character or two again and again; a run of neighbours on
  * the keyboard or in the alphabet. It stops the guesses that fit into a budget of tries. It is no list of breached passwords.
+ *
+ * Rejects with `unavailable` if the list cannot be read; the next call tries again.
  */
-export async function isCommonPassword(password: string): Promise<boolean> {
-  loading ??= load();
-  const listed = await loading;
-  const isCommon = (text: string): boolean => {
-    const unit = repeatedUnit(text);
-    return (
-      listed.has(text) ||
-      ownWords.includes(text) ||
-      isMonotonous(text) ||
-      (unit !== undefined && isCommon(unit))
-    );
+export const isCommonPassword = createCommonPasswords(readInThread);
+
+/** Reads the list with the first password. */
+export function createCommonPasswords(read: () => Promise<List>): (password: string) => Promise<boolean> {
+  let reading: Promise<List> | undefined;
+  const list = () => {
+    reading ??= read().catch((cause: unknown) => {
+      reading = undefined;
+      const detail = "the list of common passwords could not be read";
+      throw new AuthError("unavailable", { detail, cause });
+    });
+    return reading;
   };
-  const text = password.toLowerCase();
-  if (isCommon(text)) return true;
+  return async (password) => isCommon(password.toLowerCase(), await list());
+}
+
+function isCommon(text: string, list: List): boolean {
+  if (isCommonWord(text, list)) return true;
   const [ending = ""] = endings.exec(text) ?? [];
   const word = text.slice(0, text.length - ending.length);
   const isEasyEnding = ending.length <= 4 || isMonotonous(ending);
-  return (isEasyEnding || ownWords.includes(word)) && isCommon(word);
+  return (isEasyEnding || ownWords.includes(word)) && isCommonWord(word, list);
+}
+
+function isCommonWord(text: string, list: List): boolean {
+  const unit = repeatedUnit(text);
+  return (
+    list.includes(`\n${text}\n`) ||
+    ownWords.includes(text) ||
+    isMonotonous(text) ||
+    (unit !== undefined && isCommonWord(unit, list))
+  );
 }
 
 function isMonotonous(text: string): boolean {
@@ -48,8 +70,18 @@ function repeatedUnit(text: string): string | undefined {
   return length > 0 && length < text.length ? text.slice(0, length) : undefined;
 }
 
-/** 0.1 s and some megabytes, for a process that sets a password. */
-async function load(): Promise<ReadonlySet<string>> {
-  const { dictionary } = await import("@zxcvbn-ts/language-common");
-  return new Set(dictionary["passwords-common"].map(String));
+/**
+ * In a thread that ends after it: the event loop does not wait for it, and 0.4 MB stay, once for the process. A search in
+ * them takes less than a millisecond.
+ */
+async function readInThread(): Promise<List> {
+  const thread = new Worker(new URL("./common-passwords-worker.mjs", import.meta.url), {
+    name: "gatehouse-common-passwords",
+    env: {},
+    execArgv: [],
+    stdin: false,
+  });
+  const [bytes] = await Promise.race([once(thread, "message"), once(thread, "exit")]);
+  if (!(bytes instanceof Uint8Array)) throw new Error(`the thread ended with ${bytes}`);
+  return Buffer.from(bytes.buffer);
 }
