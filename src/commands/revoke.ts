@@ -107,13 +107,16 @@ function tellOfChanges(
   { id, session }: Asker,
 ): void {
   let first = true;
+  // `watch` calls the listener before it returns, and on a single node that call can be the last one.
+  let isOver = false;
   const undo = revocation.watch(receipt.revocationId, (state, done) => {
     // The answer had the first state already, unless that is also the last one.
     if (!first || done) session.send({ id, type: "event", event: { ...stateOf(state), done } });
     first = false;
+    isOver = done;
     if (done) session.disposables.dispose(id);
   });
-  if (undo !== undefined) session.disposables.add(id, undo);
+  if (undo !== undefined && !isOver) session.disposables.add(id, undo);
 }
 
 export function stateOf(receipt: RevokeReceipt): RevocationState {

@@ -97,6 +97,10 @@ describe("gatehouse/revoke", () => {
       "the end",
     );
     expect(event).toMatchObject({ sessions: null, effective: "all", done: true });
+    // What is over counts no more among the subscriptions of the socket.
+    expect(await owner.socket.call("unsubscribe_events", { subscription: answer.id })).toMatchObject({
+      error: { code: "not_found" },
+    });
   });
 
   it("leaves to the owner what is the owner's, and all", async () => {

@@ -87,9 +87,13 @@ export class LeaseManager {
   #applied: LogPosition | null = null;
   #restartedAt = Number.NEGATIVE_INFINITY;
   #held = false;
-  /** Another node waits for the acknowledgement of an entry that was applied here. */
-  #ackDue = false;
+  /** A heartbeat is to be written soon, also if the store is embedded. */
+  #heartbeatDue = false;
   #break: Break | undefined;
+  /** A cycle that was running then writes no heartbeat: other nodes would await this one again. */
+  #hasLeft = false;
+  /** The heartbeat that is being written. Never rejects. */
+  #sending: Promise<unknown> = Promise.resolve();
   /** What is called before the view is trusted for the first time was called. */
   #isReady = false;
   #resolveStarted: () => void = () => undefined;
@@ -137,7 +141,7 @@ export class LeaseManager {
 
   /** Sends a heartbeat soon: it acknowledges an applied entry, or starts the recovery from a break. */
   heartbeatSoon(): void {
-    this.#ackDue = true;
+    this.#heartbeatDue = true;
     this.#singleFlight.within(minAckIntervalMs);
   }
 
@@ -196,6 +200,8 @@ export class LeaseManager {
   /** Logs that this node serves nobody any more, so that other nodes need not wait for it. */
   async leave(): Promise<void> {
     this.#singleFlight.stop();
+    this.#hasLeft = true;
+    await this.#sending;
     if (this.#n === 0) return;
     const event: LogEvent = { type: "node_left", node: this.#parts.node };
     await this.#parts.store.commit({ log: [this.#parts.logMac.withMac({ ...event })] });
@@ -216,7 +222,10 @@ export class LeaseManager {
     }
     if (this.#break !== undefined && this.#break.restoredAt === undefined) await this.#restore(this.#break);
     if (this.#writesNoHeartbeats) this.#recoverByRead(this.#follower);
-    if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
+    if (this.#hasLeft || (this.#writesNoHeartbeats && !this.#heartbeatDue)) return;
+    const sending = this.#send();
+    this.#sending = sending.catch(noop);
+    await sending;
   }
 
   /** Reports whether the lease is held, if that has changed since the last cycle. */
@@ -278,7 +287,7 @@ export class LeaseManager {
     const n = this.#n;
     const sent: SentHeartbeat = { at: { monotonic: clock.monotonic(), wall: machineClock.now() } };
     this.#sent.set(n, sent);
-    this.#ackDue = false;
+    this.#heartbeatDue = false;
     const event: LogEvent = { type: "heartbeat", node, n, applied: this.#applied, policy };
     try {
       await store.commit({ log: [logMac.withMac({ ...event })] });
@@ -307,3 +316,5 @@ function driftOf(at: number, before: number, after: number): number {
   if (at < before) return at - before;
   return at > after ? at - after : 0;
 }
+
+const noop = () => undefined;

@@ -56,10 +56,12 @@ export interface PropagationOptions {
   readonly members: Pick<ClusterMembers, "others">;
   readonly comparePositions: (a: LogPosition, b: LogPosition) => number;
   readonly role: Pick<NodeRole, "servesSockets" | "provenAt" | "stalePrimaryWindowMs" | "running">;
+  /** A listener has thrown, which stops nothing else: it is called while entries of the log are applied. */
+  readonly onListenerFault: (error: unknown) => void;
 }
 
 export function createPropagationTracker(options: PropagationOptions): PropagationTracker {
-  const { clock } = options;
+  const { clock, onListenerFault } = options;
   const watched = new Map<string, Watched>();
 
   const update = (entry: Watched): RevokeReceipt | undefined => {
@@ -70,7 +72,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     const all = known || (entry.readAt !== undefined && nodes.pending === 0);
     entry.receipt = { ...before, nodes, effective: all ? "all" : "pending" };
     entry.done = all || clock.monotonic() - entry.begunAt >= propagationTimeoutMs;
-    if (entry.done || !sameState(before, entry.receipt)) notify(entry, entry.receipt);
+    if (entry.done || !sameState(before, entry.receipt)) notify(entry, entry.receipt, onListenerFault);
     return entry.receipt;
   };
   const forget = (revocationId: string) => {
@@ -78,7 +80,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     watched.delete(revocationId);
     if (entry?.receipt === undefined || entry.done) return;
     entry.done = true;
-    notify(entry, entry.receipt);
+    notify(entry, entry.receipt, onListenerFault);
   };
 
   return {
@@ -114,7 +116,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
       }
     },
     onLogBreak() {
-      for (const entry of watched.values()) if (!entry.done) entry.readAt = undefined;
+      for (const entry of watched.values()) if (!entry.done) forgetDeliveries(entry);
     },
     onRecovered(position) {
       for (const entry of watched.values()) {
@@ -144,6 +146,16 @@ function newWatched(begunAt: number): Watched {
     receipt: undefined,
     done: false,
   };
+}
+
+/**
+ * What was delivered of the lost log says nothing about the new one. The entries may be logged again in it, at other
+ * positions. `onRecovered` says up to where they are.
+ */
+function forgetDeliveries(entry: Watched): void {
+  entry.readAt = undefined;
+  entry.awaited = undefined;
+  entry.positions.clear();
 }
 
 function markIfDelivered(entry: Watched, clock: Clock): void {
@@ -186,8 +198,14 @@ function fencedAt({ role }: PropagationOptions, { heartbeatReadAt }: ClusterMemb
   return last + isolation + leaseMs + leaseMarginMs;
 }
 
-function notify(entry: Watched, receipt: RevokeReceipt): void {
-  for (const listener of entry.listeners) listener(receipt, entry.done);
+function notify(entry: Watched, receipt: RevokeReceipt, onFault: (error: unknown) => void): void {
+  for (const listener of [...entry.listeners]) {
+    try {
+      listener(receipt, entry.done);
+    } catch (error) {
+      onFault(error);
+    }
+  }
   if (entry.done) entry.listeners.clear();
 }
 

@@ -297,6 +297,7 @@ function compose(options: RevocationOptions, recoveries: readonly (() => Promise
     members,
     role,
     comparePositions: (a, b) => store.comparePositions(a, b),
+    onListenerFault,
   });
   const logWriter: LogWriter = createLogWriter({
     store,

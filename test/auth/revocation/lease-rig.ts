@@ -36,6 +36,8 @@ export interface HandNodeOptions {
   readonly stalePrimaryWindowMs?: number;
   /** When the Sentinels last confirmed the primary, by the rig's clock. */
   readonly primaryConfirmedAt?: () => number;
+  /** Awaited before records are read from the store. */
+  readonly beforeGet?: () => Promise<void>;
 }
 
 const secret = Buffer.alloc(32, 7);
@@ -49,7 +51,7 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
     disabledSafeguards,
   } = options;
   const opened = typeof url === "string" ? await openRedisStore({ url, timeoutMs: 5_000 }) : url;
-  const store: Store = withConfirmation(opened, options.primaryConfirmedAt);
+  const store: Store = withHooks(opened, options);
   const reported: string[] = [];
   const observer = observing(reported);
   const authority = await createAuthority({
@@ -103,11 +105,15 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
   };
 }
 
-function withConfirmation(store: Store, confirmedAt: (() => number) | undefined): Store {
-  if (confirmedAt === undefined) return store;
+function withHooks(store: Store, { primaryConfirmedAt, beforeGet }: HandNodeOptions): Store {
   return new Proxy(store, {
     get(target, name) {
-      if (name === "primaryConfirmedAt") return confirmedAt;
+      if (name === "primaryConfirmedAt" && primaryConfirmedAt !== undefined) return primaryConfirmedAt;
+      if (name === "get" && beforeGet !== undefined)
+        return async (...keys: Parameters<Store["get"]>) => {
+          await beforeGet();
+          return await target.get(...keys);
+        };
       const value: unknown = Reflect.get(target, name);
       return typeof value === "function" ? value.bind(target) : value;
     },

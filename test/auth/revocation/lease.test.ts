@@ -57,6 +57,26 @@ describe("the lease of a node on Redis", () => {
     expect(trusted(node)).toBe(false);
   });
 
+  it("is given up for good: no heartbeat follows, also if a repair was under way", async () => {
+    let read: () => void = () => undefined;
+    let reads: Promise<void> | undefined;
+    const node = await start({ beforeGet: async () => await reads });
+    await node.beatUntilTrusted();
+    node.hold();
+    reads = new Promise((resolve) => {
+      read = resolve;
+    });
+    node.authority.revocation.logBroke("lost");
+    const cycle = node.beat();
+    await node.authority.revocation.lease.leave();
+    read();
+    await cycle;
+    await node.store.commit({ log: [{ type: "the end of the test" }] });
+    const types = (await node.held(2)).map(({ event }) => event.type);
+    expect(types).toEqual(["node_left", "the end of the test"]);
+    node.release();
+  });
+
   it("never ends if the safeguard is disabled", async () => {
     const node = await start(without("lease"));
     expect(trusted(node)).toBe(false);
