@@ -4,7 +4,7 @@ import type { LogEntry } from "../store.ts";
 import type { ClusterMembers } from "./cluster-members.ts";
 import type { LeaseManager, RevocationObserver } from "./lease-manager.ts";
 import type { RevocationListeners } from "./listeners.ts";
-import { logEventOf } from "./log-events.ts";
+import { isUnknownRevocation, logEventOf } from "./log-events.ts";
 import type { LogMac } from "./log-mac.ts";
 import { createLogProgress, type LogProgress } from "./log-progress.ts";
 import type { PropagationTracker } from "./propagation.ts";
@@ -80,6 +80,7 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
       propagation.review();
     } else if (event?.type === "node_left") members.onNodeLeft(event.node);
     else if (event !== undefined) applyDelivered(event, entry);
+    if (isUnknownRevocation(entry.event, event)) leaseManager.invalidate();
     progress.read(entry.version);
   };
 

@@ -4,7 +4,7 @@ import { isCertainlyPast, type WallClock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { Cause } from "../revocation/cause.ts";
+import { Cause, withKnownCause } from "../revocation/cause.ts";
 import type { Checks, RecordKey, Step, Store, StoredRecord } from "../store.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
@@ -61,7 +61,7 @@ export interface VersionedSession {
 
 /** Undefined for a damaged record: it can be revoked and is not listed. */
 export function parseSession(record: StoredRecord): Session | undefined {
-  const { value } = record;
+  const value = withKnownCause(record.value, "revokedCause");
   return SessionRecord.Check(value) ? value : undefined;
 }
 
