@@ -1,5 +1,6 @@
 import type { HubMember } from "../connection/hub.ts";
-import { liveConnectionOf } from "./presence.ts";
+import { OrderedMembers } from "./ordered-members.ts";
+import { connectionId, liveConnectionOf } from "./presence.ts";
 import {
   type LiveConnection,
   matchesQuery,
@@ -16,16 +17,12 @@ const mostLookedAt = 2_000;
 /** The directory of an installation that is one process: what this node serves is the whole list. */
 export class LocalPresenceDirectory implements PresenceDirectory {
   readonly #node: string;
-  readonly #members: (userId?: string) => Iterable<HubMember>;
+  readonly #all = new OrderedMembers();
+  readonly #byUser = new Map<string, OrderedMembers>();
   readonly #watchers = new Set<{ readonly watcher: PresenceWatcher }>();
 
-  /** `members`: see `PresenceOptions`; with a user's id, of that user only. */
-  constructor(options: {
-    readonly node: string;
-    readonly members: (userId?: string) => Iterable<HubMember>;
-  }) {
-    this.#node = options.node;
-    this.#members = options.members;
+  constructor({ node }: { readonly node: string }) {
+    this.#node = node;
   }
 
   readonly listsAtOnce = true;
@@ -34,25 +31,49 @@ export class LocalPresenceDirectory implements PresenceDirectory {
     return this.#watchers.size > 0;
   }
 
+  entered(member: HubMember): void {
+    const { userId } = member.principal;
+    this.#all.add(member);
+    let ofUser = this.#byUser.get(userId);
+    if (ofUser === undefined) {
+      ofUser = new OrderedMembers();
+      this.#byUser.set(userId, ofUser);
+    }
+    ofUser.add(member);
+  }
+
+  left(member: HubMember): void {
+    const { userId } = member.principal;
+    this.#all.remove(member);
+    const ofUser = this.#byUser.get(userId);
+    ofUser?.remove(member);
+    if (ofUser?.isEmpty === true) this.#byUser.delete(userId);
+  }
+
   async write({ joined, left }: PresenceWrite): Promise<"written"> {
     if (joined.length > 0 || left.length > 0)
       for (const { watcher } of [...this.#watchers]) watcher.onChanges({ joined, left });
     return "written";
   }
 
+  /** Costs what it looks at, however many come before `after`, which may be any text. */
   async page(
     query: PresenceQuery,
     { after, limit }: { readonly after: string | undefined; readonly limit: number },
   ): Promise<PresencePage> {
     const connections: LiveConnection[] = [];
+    const members = query.userId === undefined ? this.#all : this.#byUser.get(query.userId);
+    const isElsewhere = query.node !== undefined && query.node !== this.#node;
+    if (members === undefined || isElsewhere) return { connections, next: undefined };
+    // Ids are in the order of numbers, as text too.
+    const isPast = ({ number }: HubMember) => after === undefined || connectionId(this.#node, number) > after;
     let lookedAt = 0;
-    for (const member of this.#members(query.userId)) {
-      const connection = liveConnectionOf(member, this.#node);
-      if (after !== undefined && connection.id <= after) continue;
-      if (matchesQuery(connection, query)) connections.push(connection);
+    for (const member of members.from(isPast)) {
+      if (matchesQuery(queriedOf(member, this.#node), query))
+        connections.push(liveConnectionOf(member, this.#node));
       lookedAt += 1;
       if (connections.length === limit || lookedAt === mostLookedAt)
-        return { connections, next: connection.id };
+        return { connections, next: connectionId(this.#node, member.number) };
     }
     return { connections, next: undefined };
   }
@@ -69,4 +90,10 @@ export class LocalPresenceDirectory implements PresenceDirectory {
   async close(): Promise<void> {
     this.#watchers.clear();
   }
+}
+
+/** What a query asks about. The id is made only of what a page shows, because making one takes longer than to compare. */
+function queriedOf({ principal, peer }: HubMember, node: string) {
+  const { userId, sessionId, clientId } = principal;
+  return { userId, sessionId, clientId, node, address: peer.address };
 }

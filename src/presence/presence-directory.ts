@@ -1,3 +1,5 @@
+import type { HubMember } from "../connection/hub.ts";
+
 /** One authenticated connection of a node. */
 export interface LiveConnection {
   /** Unique in the installation; opaque. Ids of one node rise in the order of authentication, as text too. */
@@ -58,6 +60,12 @@ export interface PresenceDirectory {
   /** A connection is in the list before it is written. */
   readonly listsAtOnce: boolean;
   /**
+   * Each connection of this node as it comes, in the order of numbers, and as it goes. For a directory that lists at
+   * once. On the hot path.
+   */
+  entered?(member: HubMember): void;
+  left?(member: HubMember): void;
+  /**
    * Writes this node's changes and renews its lease. Call it every half second, also without changes, and not before the
    * last call has settled. `lost`: the directory does not have what this node wrote before, so write all connections of
    * this node as joined. Never rejects.
@@ -77,7 +85,10 @@ export interface PresenceDirectory {
   close(): Promise<void>;
 }
 
-export function matchesQuery(connection: LiveConnection, query: PresenceQuery): boolean {
+export function matchesQuery(
+  connection: Omit<LiveConnection, "id" | "since">,
+  query: PresenceQuery,
+): boolean {
   return (
     (query.userId === undefined || connection.userId === query.userId) &&
     (query.sessionId === undefined || connection.sessionId === query.sessionId) &&

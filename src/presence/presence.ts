@@ -55,10 +55,12 @@ export class NodePresence implements Presence {
   }
 
   entered(member: HubMember): void {
+    this.#directory.entered?.(member);
     if (this.#directory.needsWrites) this.#waiting.set(member, "joined");
   }
 
   left(member: HubMember): void {
+    this.#directory.left?.(member);
     if (!this.#directory.needsWrites) return;
     // Nobody was told that it came, so nobody needs to be told that it went, unless it was in the list already.
     if (this.#waiting.get(member) === "joined" && !this.#directory.listsAtOnce) this.#waiting.delete(member);
@@ -129,7 +131,7 @@ export class NodePresence implements Presence {
 /** Digits of a connection's number: with so many, the order of ids as text is that of the numbers. */
 const numberDigits = 10;
 
-function connectionId(node: string, number: number): string {
+export function connectionId(node: string, number: number): string {
   return `${node}-${number.toString(36).padStart(numberDigits, "0")}`;
 }
 

@@ -156,9 +156,8 @@ function revocationReport({ config, opened, bound, clock }: GatewayDeps): Revoca
 
 function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub): Presence {
   const { node } = opened.authority.revocation;
-  const members = (userId?: string) => hub().members(userId);
-  const directory = sharedPresence ?? new LocalPresenceDirectory({ node, members });
-  return new NodePresence({ directory, node, members });
+  const directory = sharedPresence ?? new LocalPresenceDirectory({ node });
+  return new NodePresence({ directory, node, members: () => hub().members() });
 }
 
 function composeTopics(deps: GatewayDeps): Topics {

@@ -11,16 +11,9 @@ import type {
 import { principalOf } from "../support/people.ts";
 import { within } from "../support/within.ts";
 
-/** One node: its directory and its connections. */
-export interface PresenceNode {
-  readonly directory: PresenceDirectory;
-  /** The node's connections, which the directory in process reads. */
-  readonly members: Set<HubMember>;
-}
-
 export interface PresenceBackend {
   /** A new node with this id. */
-  node(id: string, members: Set<HubMember>): PresenceDirectory;
+  node(id: string): PresenceDirectory;
   dispose(): Promise<void>;
 }
 
@@ -94,13 +87,11 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
   describe(`presence contract: ${name}`, () => {
     const node = "a".repeat(32);
     let backend: PresenceBackend;
-    let members: Set<HubMember>;
     let directory: PresenceDirectory;
 
     beforeEach(async () => {
       backend = await create();
-      members = new Set();
-      directory = backend.node(node, members);
+      directory = backend.node(node);
     });
     afterEach(async () => {
       await directory.close();
@@ -109,8 +100,8 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
 
     const connection = (member: HubMember) => liveConnectionOf(member, node);
     async function write(joined: readonly HubMember[], left: readonly HubMember[] = []) {
-      for (const member of joined) members.add(member);
-      for (const member of left) members.delete(member);
+      for (const member of joined) directory.entered?.(member);
+      for (const member of left) directory.left?.(member);
       expect(
         await directory.write({
           joined: joined.map(connection),
@@ -181,6 +172,7 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
     });
 
     it("writes a node's connections as they come and go", async () => {
+      const members = new Set<HubMember>();
       const presence = new NodePresence({ directory, node, members: () => members });
       const ear = new PresenceEar(directory);
       await ear.until(() => ear.gaps > 0, "the watch has begun");

@@ -65,9 +65,8 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
   const note = (fields: object, message: string) => logged.push({ fields, message });
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
   const { node: nodeId } = authority.revocation;
-  const members = (userId?: string) => connections.hub.members(userId);
-  const directory = new LocalPresenceDirectory({ node: nodeId, members });
-  const presence = new NodePresence({ directory, node: nodeId, members });
+  const directory = new LocalPresenceDirectory({ node: nodeId });
+  const presence = new NodePresence({ directory, node: nodeId, members: () => connections.hub.members() });
   const connections: Connections = createConnections({
     authority: {
       ...authority,

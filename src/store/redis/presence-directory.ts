@@ -39,7 +39,7 @@ const topic = "presence";
 const closeMs = 500;
 const claimMs = 60_000;
 const partsClaimedAtOnce = 10;
-/** Entries that one command of a page or a removal reads. */
+/** Entries that one command of a page or a removal reads at most. */
 const readSize = 500;
 /** The list outlives an installation that stopped by this, ms. The nodes write everything again far more often. */
 const listMs = 86_400_000;
@@ -109,7 +109,8 @@ export class RedisPresenceDirectory implements PresenceDirectory {
       // "!" follows the blank behind an id, "." follows the "-" behind a node.
       const from = after !== undefined ? `(${after}!` : node !== undefined ? `[${node}-` : "-";
       const to = node === undefined ? "+" : `(${node}.`;
-      const members = await client.zrangebylex(key, from, to, "LIMIT", 0, readSize);
+      const size = Math.min(readSize, narrows(query) ? readSize : limit);
+      const members = await client.zrangebylex(key, from, to, "LIMIT", 0, size);
       const connections: LiveConnection[] = [];
       for (const member of members) {
         const entry = parseEntry(member);
@@ -118,8 +119,7 @@ export class RedisPresenceDirectory implements PresenceDirectory {
         if (connections.length === limit) return { connections, next: entry.connection.id };
       }
       const last = members.at(-1);
-      const next =
-        members.length < readSize || last === undefined ? undefined : last.slice(0, last.indexOf(" "));
+      const next = members.length < size || last === undefined ? undefined : last.slice(0, last.indexOf(" "));
       return { connections, next };
     } catch (error) {
       throw error instanceof AuthError ? error : redisUnavailable(error, this.#address.masked);
@@ -318,6 +318,11 @@ export class RedisPresenceDirectory implements PresenceDirectory {
 const markMs = 30_000;
 /** After this every node has written once more, so it has seen the mark, ms. */
 const markSeenMs = 1_500;
+
+/** Whether entries between the two ends of a page's range may not match. The ends say which user and node. */
+function narrows({ sessionId, clientId, address }: PresenceQuery): boolean {
+  return sessionId !== undefined || clientId !== undefined || address !== undefined;
+}
 
 function newPart(node: string): string {
   return `${node}.${randomBytes(8).toString("hex")}`;
