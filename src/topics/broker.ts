@@ -95,6 +95,17 @@ export interface HistoryLimits {
   readonly lastValues: number;
 }
 
+/** Limits of what is kept of all namespaces together. */
+export interface TotalLimits {
+  /**
+   * Namespaces whose position is remembered. Beyond it, the one that was used least recently is forgotten: it begins a new
+   * epoch. One in which nothing was published is not counted.
+   */
+  readonly namespaces: number;
+}
+
+export const totalLimits: TotalLimits = { namespaces: 10_000 };
+
 export function namespaceOf(topic: string): string {
   return segmentsOf(topic)[0] ?? "";
 }

@@ -8,31 +8,39 @@ import {
   type Position,
   type Publication,
   type TopicBroker,
+  type TotalLimits,
+  totalLimits,
 } from "./broker.ts";
 
 import { StoredValues, type StoredValuesOptions } from "./stored-values.ts";
 
-export interface LocalBrokerOptions {
+export interface LocalBrokerOptions extends Partial<TotalLimits> {
   readonly history: HistoryLimits;
   readonly store: StoredValuesOptions["store"];
   /** Of all namespaces together. Beyond it, the oldest messages of the namespace that was used least recently go. */
   readonly historyBytes?: number;
-  /** Namespaces that are remembered, beside those that are followed. */
-  readonly namespaces?: number;
   /** ms since the epoch. */
   readonly now: () => number;
 }
 
-const defaults = { historyBytes: 64 * 1024 * 1024, namespaces: 10_000 } as const;
+const defaults = { ...totalLimits, historyBytes: 64 * 1024 * 1024 } as const;
 /** What a message costs beside its data, bytes. An estimate. */
 const overhead = 256;
 
+function newEpoch(): string {
+  return randomBytes(6).toString("hex");
+}
+
 /** The messages of one namespace, newest last. */
 class Kept {
-  readonly epoch = randomBytes(6).toString("hex");
+  readonly epoch: string;
   sequence = 0;
   bytes = 0;
   messages: Message[] = [];
+
+  constructor(epoch: string) {
+    this.epoch = epoch;
+  }
 
   get position(): Position {
     return { epoch: this.epoch, sequence: this.sequence };
@@ -71,6 +79,11 @@ class LocalBroker implements TopicBroker {
   readonly #values: StoredValues;
   #followsAll = 0;
   #bytes = 0;
+  /**
+   * With which every namespace begins. So one in which nothing was published need not be remembered: whoever may read
+   * could push out the others with names. It ends if a namespace is forgotten, which must not begin with it again.
+   */
+  #emptyEpoch = newEpoch();
   #listener: BrokerListener | undefined;
 
   constructor(options: LocalBrokerOptions) {
@@ -112,7 +125,10 @@ class LocalBroker implements TopicBroker {
     if (left > 0) this.#followers.set(namespace, left);
     else {
       this.#followers.delete(namespace);
-      if (this.#namespaces.has(namespace)) this.#unfollowed.add(namespace);
+      const kept = this.#namespaces.get(namespace);
+      if (kept === undefined) return;
+      if (kept.sequence === 0) this.#namespaces.delete(namespace);
+      else this.#unfollowed.add(namespace);
       this.#forgetOldest();
     }
   }
@@ -151,7 +167,7 @@ class LocalBroker implements TopicBroker {
   }
 
   #use(namespace: string): Kept {
-    const kept = this.#namespaces.get(namespace) ?? new Kept();
+    const kept = this.#namespaces.get(namespace) ?? new Kept(this.#emptyEpoch);
     this.#namespaces.set(namespace, kept);
     if (this.#filled.delete(kept)) this.#filled.add(kept);
     if (this.#followers.has(namespace)) return kept;
@@ -168,6 +184,7 @@ class LocalBroker implements TopicBroker {
       if (kept !== undefined) this.#drop(kept, kept.messages.length);
       this.#namespaces.delete(namespace);
       this.#unfollowed.delete(namespace);
+      this.#emptyEpoch = newEpoch();
     }
   }
 

@@ -6,13 +6,14 @@ import type {
   Message,
   Publication,
   TopicBroker,
+  TotalLimits,
 } from "../../src/topics/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { within } from "../support/within.ts";
 
 export interface BrokerBackend {
   /** The broker of a node; `another` node's where the adapter has several. */
-  node(history: HistoryLimits): TopicBroker;
+  node(history: HistoryLimits, total?: Partial<TotalLimits>): TopicBroker;
   /** Cuts every connection; whoever lost it makes it anew. Never called where nodes are not processes of their own. */
   cut(): Promise<void>;
   /** Cuts those that listen. */
@@ -67,8 +68,8 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
     let backend: BrokerBackend;
     let namespaces = 0;
     const brokers: TopicBroker[] = [];
-    const node = (history = roomy) => {
-      const broker = backend.node(history);
+    const node = (history = roomy, total: Partial<TotalLimits> = {}) => {
+      const broker = backend.node(history, total);
       const listener = new Listener();
       broker.start(listener);
       brokers.push(broker);
@@ -202,6 +203,58 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
         );
       }
       expect(await broker.history(namespace, { epoch: "0123456789ab", sequence: 390 }, 400)).toBeUndefined();
+    });
+
+    it("has everything for whoever looked at a namespace before its first message, and for nobody who saw a forgotten one", async () => {
+      // In a Cluster each of the 16 parts forgets for itself, so more namespaces than these come below.
+      const { broker } = node(roomy, { namespaces: 16 });
+      await ready({ broker });
+      const lookAt = async (namespace: string) => {
+        const position = await broker.follow(namespace);
+        broker.unfollow(namespace);
+        return position;
+      };
+      const publish = async (namespace: string, data: number) => {
+        const [position] = await broker.publish([publicationOf(namespace, data)]);
+        return position ?? { epoch: "", sequence: 0 };
+      };
+      const [namespace, quiet] = [newNamespace(), newNamespace()];
+      const start = await lookAt(namespace);
+      expect(start.sequence).toBe(0);
+      expect(await lookAt(namespace)).toEqual(start);
+      await publish(namespace, 1);
+      expect(await publish(namespace, 2)).toEqual({ epoch: start.epoch, sequence: 2 });
+      expect((await broker.history(namespace, start, 2))?.map(({ data }) => data)).toEqual([1, 2]);
+      const quietStart = await lookAt(quiet);
+      await eventually("another epoch", async () => {
+        for (let n = 0; n < 64; n += 1) await publish(newNamespace(), n);
+        return (await lookAt(namespace)).epoch !== start.epoch;
+      });
+      expect(await broker.history(namespace, start, 2)).toBeUndefined();
+      const again = [await publish(namespace, 3), await publish(namespace, 4)];
+      expect(again.map(({ sequence }) => sequence)).toEqual([1, 2]);
+      expect(again[0]?.epoch).not.toBe(start.epoch);
+      expect(await broker.history(namespace, start, 2)).toBeUndefined();
+      // Whether it is told that it has all or that some may be lost, it is not told too much.
+      const { epoch } = await publish(quiet, 5);
+      const missed = await broker.history(quiet, quietStart, 1);
+      expect(missed?.map(({ data }) => data)).toEqual(epoch === quietStart.epoch ? [5] : undefined);
+    });
+
+    it("forgets nothing because of namespaces that somebody only looked at", async () => {
+      const { broker } = node(roomy, { namespaces: 16 });
+      await ready({ broker });
+      const namespace = newNamespace();
+      const [position] = await broker.publish([publicationOf(namespace, 1)]);
+      for (let n = 0; n < 200; n += 1) {
+        const other = newNamespace();
+        await broker.follow(other);
+        broker.unfollow(other);
+      }
+      expect(await broker.follow(namespace)).toEqual(position);
+      expect(await broker.history(namespace, { epoch: position?.epoch ?? "", sequence: 0 }, 1)).toMatchObject(
+        [{ data: 1 }],
+      );
     });
 
     it("keeps as many as it should, and says when not all are kept", async () => {

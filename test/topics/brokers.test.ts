@@ -21,7 +21,7 @@ topicBrokerContract({
     const folder = temporaryFolder();
     const store = await openEmbeddedStore({ folder: folder.path, role: "gateway" });
     return {
-      node: (history) => createLocalBroker({ history, store, now: Date.now }),
+      node: (history, total) => createLocalBroker({ ...total, history, store, now: Date.now }),
       cut: async () => undefined,
       cutListeners: async () => undefined,
       lose: async () => undefined,
@@ -112,7 +112,7 @@ for (const [name, start] of [
     create: async () => {
       const { url, servers, dispose } = await start();
       return {
-        node: (history) => new RedisTopicBroker({ url, history }),
+        node: (history, total) => new RedisTopicBroker({ ...total, url, history }),
         cut: () => toAll(servers, ["CLIENT", "KILL", "TYPE", "pubsub"], ["CLIENT", "KILL", "TYPE", "normal"]),
         cutListeners: () => toAll(servers, ["CLIENT", "KILL", "TYPE", "pubsub"]),
         lose: () => toAll(servers, ["FLUSHALL"]),

@@ -14,6 +14,8 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh:topics:SHARD}:position:NAMESPACE` hash, `:history:NAMESPACE` stream, `:last-values:NAMESPACE`
  *   hash, `:last-value-ends:NAMESPACE` sorted set, `:messages` and `:probe:ID` sharded pub/sub channels, see
  *   RedisTopicBroker
+ * - `gatehouse:{gh:topics}:empty-epoch` hash, `:positions` sorted set: of the namespaces of all shards; in a Cluster with
+ *   the tag of each shard, of its namespaces
  * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID` sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
@@ -27,6 +29,10 @@ export interface RedisKeys {
   probe(id: string): string;
   /** Of the topics whose namespaces are in this shard. */
   topics(shard: number): TopicKeys;
+  /** What all namespaces share, or those of one shard. */
+  sharedTopics(shard: number | undefined): SharedTopicKeys;
+  /** How the keys of each namespace begin, up to the number of its shard. */
+  readonly topicsStart: string;
   readonly presence: {
     /** Every live connection, in the order of their ids. */
     readonly all: string;
@@ -37,6 +43,13 @@ export interface RedisKeys {
     /** There while somebody wants to be told of changes. */
     readonly watched: string;
   };
+}
+
+export interface SharedTopicKeys {
+  /** Hash: the epoch of the namespaces in which nothing was published. */
+  readonly emptyEpoch: string;
+  /** Sorted set: the other namespaces, by the time at which they are forgotten. */
+  readonly positions: string;
 }
 
 export interface TopicKeys {
@@ -74,6 +87,11 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
         lastValueEnds: (namespace) => `${tagged}last-value-ends:${namespace}`,
       };
     },
+    sharedTopics(shard) {
+      const tagged = shard === undefined ? `${prefix}:{gh:topics}:` : `${prefix}:{gh:topics:${shard}}:`;
+      return { emptyEpoch: `${tagged}empty-epoch`, positions: `${tagged}positions` };
+    },
+    topicsStart: `${prefix}:{gh:topics:`,
     presence: {
       all: `${base}presence:all`,
       of: (userId) => `${base}presence:user:${userId}`,

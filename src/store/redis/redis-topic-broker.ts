@@ -9,19 +9,21 @@ import {
   type Position,
   type Publication,
   type TopicBroker,
+  type TotalLimits,
+  totalLimits,
 } from "../../topics/broker.ts";
 import { parseRedisUrl, type RedisAddress } from "./address.ts";
 import { BusSubscription } from "./bus-subscription.ts";
 import { withDeadline } from "./client.ts";
 import { redisUnavailable } from "./faults.ts";
-import { redisKeys, type TopicKeys } from "./keys.ts";
+import { redisKeys, type SharedTopicKeys, type TopicKeys } from "./keys.ts";
 import { LazyClient } from "./lazy-client.ts";
 import { NamespaceTail } from "./namespace-tail.ts";
 import { PublishQueue, type QueuedMessage } from "./publish-queue.ts";
 import { Script } from "./script.ts";
 import { messageText, parseMessage, receivedMessage } from "./topic-message-text.ts";
 
-export interface RedisTopicBrokerOptions {
+export interface RedisTopicBrokerOptions extends Partial<TotalLimits> {
   /** See `parseRedisUrl`. */
   readonly url: string;
   /** The store's prefix; `gatehouse` by default. */
@@ -31,7 +33,7 @@ export interface RedisTopicBrokerOptions {
   readonly onReceiving?: (receives: boolean, error?: Error) => void;
 }
 
-/** Namespaces are spread over so many slots of a Cluster. All nodes must agree on it. */
+/** Namespaces are spread over so many slots of a Cluster. All nodes must agree on it, and the script. */
 const shards = 16;
 /** An unused namespace keeps its epoch for this much longer than its messages, ms. */
 const epochExtraMs = 3_600_000;
@@ -56,6 +58,10 @@ export class RedisTopicBroker implements TopicBroker {
   readonly #client: LazyClient;
   readonly #script = new Script("topics");
   readonly #keys: readonly TopicKeys[];
+  /** By shard in a Cluster, where a script reaches one slot only, otherwise one for all shards. */
+  readonly #sharedKeys: readonly SharedTopicKeys[];
+  readonly #keysStart: string;
+  readonly #limits: TotalLimits;
   readonly #queues: readonly PublishQueue[];
   /** Distinguishes this node's messages from other nodes'. */
   readonly #id = randomUUID();
@@ -74,8 +80,12 @@ export class RedisTopicBroker implements TopicBroker {
     this.#address = parseRedisUrl(options.url);
     this.#client = new LazyClient(this.#address);
     const keys = redisKeys(options.prefix);
+    const isCluster = this.#address.mode === "cluster";
     this.#keys = Array.from({ length: shards }, (_, shard) => keys.topics(shard));
-    this.#queues = this.#keys.map((own) => new PublishQueue((messages) => this.#publish(own, messages)));
+    this.#sharedKeys = this.#keys.map((_, shard) => keys.sharedTopics(isCluster ? shard : undefined));
+    this.#keysStart = keys.topicsStart;
+    this.#limits = limitsOf({ ...totalLimits, ...options }, isCluster ? shards : 1);
+    this.#queues = this.#keys.map(() => new PublishQueue((messages) => this.#publish(messages)));
   }
 
   start(listener: BrokerListener): void {
@@ -146,7 +156,7 @@ export class RedisTopicBroker implements TopicBroker {
   ): Promise<readonly Message[] | undefined> {
     const { epoch } = after;
     const range = [epoch, String(after.sequence + 1), String(upTo)];
-    const entries = await this.#run("history", this.#keysOf(namespace), range);
+    const entries = await this.#run("history", [namespace], range);
     if (!Array.isArray(entries) || entries.length !== upTo - after.sequence) return undefined;
     const messages = (entries as readonly [string, readonly string[]][]).map(([id, [, text = ""]]) =>
       parseMessage(text, { epoch, sequence: Number.parseInt(id, 10) }, this.#id),
@@ -157,7 +167,7 @@ export class RedisTopicBroker implements TopicBroker {
 
   async lastTopics(pattern: string, limit: number): Promise<readonly string[]> {
     const segments = segmentsOf(pattern);
-    const topics = await this.#run("topics", this.#keysOf(namespaceOf(pattern)), []);
+    const topics = await this.#run("topics", [namespaceOf(pattern)], []);
     return (Array.isArray(topics) ? topics.map(String) : [])
       .filter((topic) => matchesTopic(segments, segmentsOf(topic)))
       .sort()
@@ -167,7 +177,7 @@ export class RedisTopicBroker implements TopicBroker {
   async lastValues(topics: readonly string[]): Promise<readonly Message[]> {
     const [first] = topics;
     if (first === undefined) return [];
-    const values = await this.#run("values", this.#keysOf(namespaceOf(first)), topics);
+    const values = await this.#run("values", [namespaceOf(first)], topics);
     return (Array.isArray(values) ? values : []).flatMap((value) => {
       const received = typeof value === "string" ? receivedMessage(value) : undefined;
       return (received && parseMessage(received.text, received.position, this.#id)) ?? [];
@@ -280,34 +290,38 @@ export class RedisTopicBroker implements TopicBroker {
     if (this.#followsAll > 0) this.#listener?.onGap(undefined);
   }
 
-  async #publish(keys: TopicKeys, messages: readonly QueuedMessage[]): Promise<readonly Position[]> {
+  /** They are all of this shard. */
+  async #publish(messages: readonly QueuedMessage[]): Promise<readonly Position[]> {
     const { history } = this.#options;
-    const names = messages.flatMap(({ namespace }) => namesOf(keys, namespace));
     const contents = messages.flatMap(({ topic, text, retainMs }) => [topic, text, String(retainMs ?? "")]);
     const limits = [history.messages, history.ms, history.lastValues].map(String);
-    const reply = await this.#run("publish", [keys.channel, ...names], [...limits, ...contents]);
+    const namespaces = messages.map(({ namespace }) => namespace);
+    const reply = await this.#run("publish", namespaces, [...limits, ...contents]);
     const parts = Array.isArray(reply) ? reply.map(String) : [];
     return messages.map((_, at) => ({ epoch: parts[2 * at] ?? "", sequence: Number(parts[2 * at + 1]) }));
   }
 
   async #position(namespace: string, known: Position | undefined): Promise<Position> {
     const args = known === undefined ? ["", ""] : [known.epoch, String(known.sequence)];
-    const reply = await this.#run("position", this.#keysOf(namespace), args);
+    const reply = await this.#run("position", [namespace], [namespace, ...args]);
     const [epoch = "", sequence] = Array.isArray(reply) ? reply.map(String) : [];
     return { epoch, sequence: Number(sequence) };
   }
 
-  #keysOf(namespace: string): readonly string[] {
-    const keys = this.#keys[shardOf(namespace)];
-    return keys === undefined ? [] : namesOf(keys, namespace);
-  }
-
-  async #run(action: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    const epoch = randomBytes(6).toString("hex");
-    const keptMs = String(this.#options.history.ms + epochExtraMs);
+  /** The namespaces are all of one shard. */
+  async #run(action: string, namespaces: readonly string[], args: readonly string[]): Promise<unknown> {
+    const shard = shardOf(namespaces[0] ?? "");
+    const own = this.#keys[shard];
+    const shared = this.#sharedKeys[shard];
+    if (own === undefined || shared === undefined) throw new RangeError("no such shard");
+    const keys = [own.channel, shared.emptyEpoch, shared.positions];
+    const randomWord = randomBytes(12).toString("hex");
+    const keptMs = this.#options.history.ms + epochExtraMs;
+    const common = [randomWord, keptMs, this.#keysStart, this.#limits.namespaces].map(String);
     try {
       const client = await this.#client.get();
-      return await this.#script.run(client, keys, [action, epoch, keptMs, ...args]);
+      const names = namespaces.flatMap((namespace) => namesOf(own, namespace));
+      return await this.#script.run(client, [...keys, ...names], [action, ...common, ...args]);
     } catch (error) {
       throw redisUnavailable(error, this.#address.masked);
     }
@@ -324,6 +338,11 @@ interface Subscription {
 function namesOf(keys: TopicKeys, namespace: string): readonly string[] {
   const { position, history, lastValues, lastValueEnds } = keys;
   return [position, history, lastValues, lastValueEnds].map((nameOf) => nameOf(namespace));
+}
+
+/** Each part of a Cluster has an equal share: nobody counts across slots. */
+function limitsOf({ namespaces }: TotalLimits, parts: number): TotalLimits {
+  return { namespaces: Math.ceil(namespaces / parts) };
 }
 
 function shardOf(namespace: string): number {
