@@ -19,8 +19,11 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
   const { authority } = parts;
   const { users } = authority;
   return [
-    defineCommand("config/auth/list", authority, (_, session) =>
-      parts.wholeLists.run(session, () => everybody(parts)),
+    defineCommand("config/auth/list", authority, (_, session, passGuard) =>
+      parts.wholeLists.run(session, async () => {
+        await passGuard();
+        return await everybody(parts);
+      }),
     ),
     defineCommand("gatehouse/users/list", authority, (message) => pageOfInfos(parts, pageRequestOf(message))),
     defineCommand("config/auth/create", authority, async (message, session) => {

@@ -11,10 +11,14 @@ import { compileValidator } from "../connection/validator.ts";
 
 type Answer<T extends CommandType> = Result<T> | typeof answered;
 
-/** The message fits its schema, and its sender has passed the guard. Throws `AuthError`. */
+/**
+ * The message fits its schema, and its sender has passed the guard. Throws `AuthError`. A handler that waits before it
+ * reads or does anything calls `passGuard` after that: rights may be gone by then. It rejects as the guard does.
+ */
 export type Handler<T extends CommandType> = (
   message: Params<T>,
   session: Session,
+  passGuard: () => Promise<void>,
 ) => Answer<T> | Promise<Answer<T>>;
 
 /** What a guard asks. */
@@ -37,14 +41,18 @@ export function defineCommand<const T extends CommandType>(
   const contract: CommandContract = commands[type];
   const shape = compileValidator(contract.params);
   const { scope } = contract;
-  const handle = (message: Envelope, session: Session) => {
+  const handle: Handle = (message, session, passGuard = anybody) => {
     const problem = shape(message);
     if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });
-    return handler(message as Params<T>, session);
+    return handler(message as Params<T>, session, passGuard);
   };
   const run = contract.guard === "user" ? unlessNarrowed(type, handle) : guarded(type, authority, handle);
   return { type, run: scope === null ? run : inScope(scope, run) };
 }
+
+type Handle = (message: Envelope, session: Session, passGuard?: () => Promise<void>) => unknown;
+
+const anybody = async () => undefined;
 
 /** A token without scopes, as Home Assistant's clients have it, may do what its user may. */
 function inScope(scope: Exclude<NeededScope, null>, run: Command["run"]): Command["run"] {
@@ -65,22 +73,21 @@ function unlessNarrowed(type: CommandType, run: Command["run"]): Command["run"] 
   };
 }
 
-function guarded(
-  type: CommandType,
-  authority: GuardAuthority,
-  handle: (message: Envelope, session: Session) => unknown,
-): Command["run"] {
+function guarded(type: CommandType, authority: GuardAuthority, handle: Handle): Command["run"] {
   const { guard }: { readonly guard: Guard } = commands[type];
   if (guard !== "admin" && guard !== "owner")
     throw new TypeError(`no command of a session has guard ${guard}`);
-  return async (message, session) => {
+  const passGuard = async (session: Session) => {
     const allowed = await passes(guard, type, authority, session.principal);
     // The session may have been revoked while the user was looked up.
     if (!allowed || !session.live) throw new AuthError("unauthorized");
     // Or the socket was suspended: the node does not know any more whether the command may run.
     if (!session.mayRun)
       throw new AuthError("unavailable", { detail: "the socket was suspended before the command began" });
-    return await handle(message, session);
+  };
+  return async (message, session) => {
+    await passGuard(session);
+    return await handle(message, session, () => passGuard(session));
   };
 }
 

@@ -161,6 +161,38 @@ describe("whole lists of one user", () => {
   });
 });
 
+it("a whole list that waited for its client is refused to who has lost the right to it", async () => {
+  const gateway = await startSocketGateway();
+  const { user } = await gateway.user("adam");
+  await gateway.authority.users.update(user.id, { groupIds: ["system-admin"] });
+  await addUsers(gateway, 1_000);
+  const { users } = gateway.authority;
+  const pageOf = users.page.bind(users);
+  let pages = 0;
+  Object.assign(users, {
+    page: async (...asked: Parameters<typeof pageOf>) => {
+      pages += 1;
+      return await pageOf(...asked);
+    },
+  });
+  const [stuck, reading] = [await gateway.enter(user), await gateway.enter(user)];
+  stuck.client.pause();
+  const answers = Array.from({ length: 40 }, () => stuck.client.call("config/auth/list"));
+  // The kernel's buffers take some of them. From then on the user has lists that wait, and no page is read.
+  let before = -1;
+  while (pages !== before) {
+    before = pages;
+    await reading.client.call("auth/refresh_tokens");
+  }
+  await gateway.authority.users.update(user.id, { groupIds: ["system-users"] });
+  stuck.client.resume();
+  const results = await within(Promise.all(answers), "the lists");
+  expect(results.at(0)).toMatchObject({ success: true });
+  expect(results.at(-1)).toMatchObject({ success: false, error: { code: "unauthorized" } });
+  expect(pages).toBe(before);
+  await gateway.stop();
+});
+
 describe("sockets of one session or user", () => {
   it.each(["ws", "uws"] as const)("are closed with a code beyond their number on %s", async (transport) => {
     const gateway = await startSocketGateway({
