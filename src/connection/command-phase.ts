@@ -7,6 +7,7 @@ import { AuthError } from "../auth/errors.ts";
 import { StepUpRequired } from "../auth/sessions/recent-login.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
+import type { CommandTurns, TurnTaker } from "./command-turns.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
@@ -30,8 +31,6 @@ export interface CommandHost {
   reply(message: ServerMessage): void;
   /** Sends ahead of everything that is queued, and also while the socket is suspended. */
   sendBypassingQueue(message: ServerMessage): void;
-  /** Keeps the rest of a batch until the socket resumes. */
-  postpone(messages: readonly unknown[]): void;
   end(close: CloseName): boolean;
 }
 
@@ -43,12 +42,20 @@ export interface CommandParts {
   readonly messagesPerSecond: number;
   /** Of all sockets of a user on this node. */
   readonly userRates: UserMessageRates;
+  readonly commandTurns: CommandTurns;
   /** The node is stopping: commands that run are answered, no other begins. */
   readonly stopping: () => boolean;
 }
 
+/** What waits for a later turn, behind the rest of the present batch. */
+type Waiting =
+  /** `cost`: messages that it was charged for. `isRefused`: it was one too many. */
+  | { readonly frame: Frame; readonly cost: number; readonly isRefused: boolean }
+  | { readonly messages: readonly unknown[] }
+  | { readonly raiseTo: number };
+
 /** One socket after `auth_ok`: ids, dispatch and answers, as in Home Assistant's WebSocket API. */
-export class CommandPhase {
+export class CommandPhase implements TurnTaker {
   readonly #parts: CommandParts;
   readonly #host: CommandHost;
   readonly #session: Session;
@@ -57,8 +64,15 @@ export class CommandPhase {
   /** The highest id of the pings that were answered while the socket was suspended. */
   #highestPing = 0;
   #inFlight = 0;
-  /** Messages of this frame that were already charged, by its size. */
+  /** Messages of the present frame that were already charged, by its size. */
   #chargedAhead = 0;
+  /** The batch that is being run, and the place of its next message. */
+  #batch: readonly unknown[] = [];
+  #place = 0;
+  /** In order of arrival. Bounded by the message rate: every frame is charged before it waits. */
+  #waiting: Waiting[] = [];
+  /** The turn in which a frame of this socket was begun last. */
+  #begunIn = 0;
 
   constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
     this.#parts = parts;
@@ -70,16 +84,45 @@ export class CommandPhase {
 
   /** Commands are running whose answers are still to come. */
   get busy(): boolean {
-    return this.#inFlight > 0;
+    return this.#inFlight > 0 || !this.#isIdle;
   }
 
   get highestPing(): number {
     return this.#highestPing;
   }
 
+  /** A small frame of a socket that has had no turn yet never waits. So nobody waits for those who send much. */
   frame(frame: Frame): void {
-    const read = this.read(frame);
-    if (read !== undefined) this.take(read.message);
+    const cost = this.#chargeForSize(frame);
+    if (cost === undefined) return;
+    const { commandTurns: turns } = this.#parts;
+    const begins = turns.goesOn() || (cost === 0 && this.#begunIn !== turns.number);
+    if (!this.#isIdle || !begins) {
+      this.#postpone(frame, cost);
+      return;
+    }
+    this.#begunIn = turns.number;
+    this.#open(frame, cost);
+    this.#goOn();
+  }
+
+  /** Messages that came before `auth_ok`. */
+  take(messages: readonly unknown[]): void {
+    if (this.#isIdle) {
+      this.#begin(messages);
+      this.#goOn();
+    } else this.#wait({ messages });
+  }
+
+  runOn(): void {
+    if (this.#isIdle || !this.#host.live || !this.#host.mayRun) return;
+    try {
+      this.#next();
+      this.#goOn();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "message could not be handled");
+      this.#host.end("internal_error");
+    }
   }
 
   /** A WebSocket ping, or a pong that answers no ping of ours. */
@@ -93,19 +136,87 @@ export class CommandPhase {
     return stricter(this.#rate.take(now, cost), this.#parts.userRates.take(userId, now, cost));
   }
 
-  /** The message or batch in a frame. Undefined if the frame broke a rule and the socket was closed for it. */
+  get #isIdle(): boolean {
+    return this.#place === this.#batch.length && this.#waiting.length === 0;
+  }
+
+  #postpone(frame: Frame, cost: number): void {
+    const verdict = cost === 0 ? this.#takeRate() : "pass";
+    if (verdict === "close") this.#host.end("rate_limited");
+    else {
+      // The transport's bytes are valid during this call only.
+      const kept = typeof frame === "string" ? frame : new Uint8Array(frame);
+      this.#wait({ frame: kept, cost: Math.max(cost, 1), isRefused: verdict === "refuse" });
+    }
+  }
+
+  #wait(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#parts.commandTurns.ask(this);
+  }
+
+  /** Until nothing is left, or the turn is over, or the socket is suspended: then `runOn` follows when it resumes. */
+  #goOn(): void {
+    while (!this.#isIdle && this.#host.live && this.#host.mayRun) {
+      if (!this.#parts.commandTurns.goesOn()) {
+        this.#parts.commandTurns.ask(this);
+        return;
+      }
+      this.#next();
+    }
+  }
+
+  #next(): void {
+    if (this.#place < this.#batch.length) {
+      const message = this.#batch[this.#place];
+      this.#place += 1;
+      this.#message(message);
+      return;
+    }
+    const waiting = this.#waiting.shift();
+    if (waiting === undefined) return;
+    if ("frame" in waiting) this.#open(waiting.frame, waiting.cost, waiting.isRefused);
+    else if ("messages" in waiting) this.#begin(waiting.messages);
+    else this.#lastId = Math.max(this.#lastId, waiting.raiseTo);
+  }
+
+  #open(frame: Frame, cost: number, isRefused = false): void {
+    const read = this.#decode(frame);
+    if (read === undefined) return;
+    const { message } = read;
+    // The messages of a batch that was refused are judged one by one.
+    this.#chargedAhead = isRefused ? 0 : cost;
+    if (Array.isArray(message)) this.#begin(message);
+    else if (isRefused) this.#fail(answerIdOf(message), undefined, errorBody("rate_limited"));
+    else this.#message(message);
+  }
+
+  /**
+   * The message or batch in a frame that is not run yet. Undefined if the frame broke a rule and the socket was closed
+   * for it.
+   */
   read(frame: Frame): { readonly message: unknown } | undefined {
+    return this.#chargeForSize(frame) === undefined ? undefined : this.#decode(frame);
+  }
+
+  /**
+   * How many messages the frame counts for by its size. It is charged before it is decoded, which is what a large frame
+   * costs. Undefined if it was not allowed and the socket was closed for it.
+   */
+  #chargeForSize(frame: Frame): number | undefined {
     if (isLonger(frame, limits.frame)) {
       this.#host.end("message_too_big");
       return undefined;
     }
-    // Before it is decoded, which is what a large frame costs.
     const cost = fullParts(frame, bytesPerMessage);
-    this.#chargedAhead = cost;
     if (cost > 0 && this.#takeRate(cost) !== "pass") {
       this.#host.end("rate_limited");
       return undefined;
     }
+    return cost;
+  }
+
+  #decode(frame: Frame): { readonly message: unknown } | undefined {
     try {
       return { message: this.#host.codec.decode(frame) };
     } catch (error) {
@@ -136,16 +247,11 @@ export class CommandPhase {
    * The messages that waited before these pings have run. From now on ids have to be higher than those of the pings.
    */
   raiseLastId(ping = this.#highestPing): void {
-    this.#lastId = Math.max(this.#lastId, ping);
+    if (this.#isIdle) this.#lastId = Math.max(this.#lastId, ping);
+    else this.#wait({ raiseTo: ping });
   }
 
-  /** A decoded message, or a batch of them. */
-  take(message: unknown): void {
-    if (Array.isArray(message)) this.#batch(message);
-    else this.#message(message);
-  }
-
-  #batch(messages: readonly unknown[]): void {
+  #begin(messages: readonly unknown[]): void {
     if (messages.length === 0 && this.#takeRate() === "close") this.#host.end("rate_limited");
     if (messages.length > batchLimit) {
       if (!this.#withinRate(0)) return;
@@ -156,14 +262,8 @@ export class CommandPhase {
       );
       return;
     }
-    for (const [place, message] of messages.entries()) {
-      if (!this.#host.live) return;
-      if (!this.#host.mayRun) {
-        this.#host.postpone(messages.slice(place));
-        return;
-      }
-      this.#message(message);
-    }
+    this.#batch = messages;
+    this.#place = 0;
   }
 
   #message(message: unknown): void {

@@ -203,10 +203,6 @@ export class Connection
     else this.#outbox.sendBypassingQueue(frame);
   }
 
-  postpone(messages: readonly unknown[]): void {
-    this.#buffer?.keep({ kept: messages, bytes: 0, pinged: 0 });
-  }
-
   suspend(): void {
     const { caller } = this;
     if (caller === undefined || this.#buffer !== undefined) return;
@@ -226,6 +222,7 @@ export class Connection
     const buffer = this.#endHold();
     if (buffer?.told === true) this.sendBypassingQueue({ type: "auth_resumed" });
     this.#outbox?.resume();
+    this.#commands?.runOn();
     for (const waiting of buffer?.waiting ?? []) {
       if (this.mayRun) this.#takeWaiting(waiting);
       else this.#buffer?.keep(waiting);
@@ -334,8 +331,7 @@ export class Connection
 
   #takeWaiting({ kept, pinged }: Waiting): void {
     this.#commands?.raiseLastId(pinged);
-    if (typeof kept === "string" || kept instanceof Uint8Array) this.message(kept);
-    else this.#commands?.take(kept);
+    this.message(kept);
   }
 
   #countControl(): void {

@@ -6,6 +6,7 @@ import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoopBudget } from "../net/loop-budget.ts";
 import { createOriginPolicy, createPageTrust } from "../net/origin.ts";
 import type { Dispatch } from "./command.ts";
+import { CommandTurns } from "./command-turns.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts, PresenceNotes } from "./connection-parts.ts";
 import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-registry.ts";
@@ -53,6 +54,7 @@ export interface ConnectionsOptions {
   /** Web origins beside the gateway's own; `*` for all. */
   readonly origins?: readonly string[];
   readonly limits?: Partial<ConnectionLimits> | undefined;
+  readonly commandTurns?: CommandTurns | undefined;
   /** Default: a timer wheel of its own on `clock`. */
   readonly wheel?: TimerWheel;
   /** What happens to sockets while the revocation view is not trusted. Default: `suspend`. */
@@ -228,6 +230,7 @@ function composeParts(
     stopping,
     messagesPerSecond: limits.messagesPerSecond,
     userRates: new UserMessageRates(limits.messagesPerSecondPerUser),
+    commandTurns: options.commandTurns ?? new CommandTurns(),
     outboxBytes: limits.outboxBytes,
   };
   return { parts, hub };

@@ -20,11 +20,8 @@ export interface SuspensionBufferParts {
   readonly wheel: TimerWheel;
 }
 
-/** A frame, or the messages of a batch that did not run. */
-type Kept = Frame | readonly unknown[];
-
 export interface Waiting {
-  readonly kept: Kept;
+  readonly kept: Frame;
   readonly bytes: number;
   /** The highest id of the pings that were answered before it came. */
   readonly pinged: number;

@@ -4,6 +4,7 @@ import type { Principal } from "../../src/auth/model.ts";
 import type { DisabledSafeguards } from "../../src/auth/safeguards.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import type { Command, Dispatch } from "../../src/connection/command.ts";
+import { CommandTurns } from "../../src/connection/command-turns.ts";
 import { type ConnectionsOptions, createConnections } from "../../src/connection/connections.ts";
 import type { ConnectionObserver } from "../../src/connection/observer.ts";
 import type { SocketHandler } from "../../src/connection/socket.ts";
@@ -39,6 +40,8 @@ export function connectionRig(
     readonly policy?: ConnectionsOptions["policy"];
     readonly disabledSafeguards?: DisabledSafeguards;
     readonly loopBudget?: LoopBudget;
+    /** How long commands may run before others get a turn, ms. Default: no limit, so that a test is answered at once. */
+    readonly turnMs?: number;
     /** Gets every log entry, at every level. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
@@ -77,6 +80,7 @@ export function connectionRig(
     metrics: { ...quietObserver, ...options.observer },
     policy: options.policy,
     loopBudget: options.loopBudget,
+    commandTurns: new CommandTurns(options.turnMs ?? Number.POSITIVE_INFINITY),
     disabledSafeguards: options.disabledSafeguards,
     limits: options.limits,
   });
