@@ -5,6 +5,7 @@ import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
 import { factorEntriesProblem, providerEntriesProblem } from "./provider-checks.ts";
 import type { Config } from "./schema.ts";
+import { hostProblem, textProblems } from "./text-checks.ts";
 
 const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 times the default's work";
 
@@ -12,6 +13,7 @@ type Rule = (config: Config) => string | undefined;
 
 /** Rules that a schema cannot express, one for each option. */
 const rules: Readonly<Record<string, Rule>> = {
+  host: ({ host }) => hostProblem(host),
   transport: ({ transport, tls_cert_file, tls_key_file }) =>
     transport === "uws" && (tls_cert_file !== null || tls_key_file !== null)
       ? "is not supported on uws: use ws, or leave tls_cert_file and tls_key_file out"
@@ -38,8 +40,10 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 export function checkSemantics(config: Config, sourceOf: (key: string) => string, problems: Problem[]): void {
+  const ofTexts = textProblems(config);
+  for (const [key, message] of ofTexts) problems.push({ key, source: sourceOf(key), message });
   for (const [key, rule] of Object.entries(rules)) {
-    const message = rule(config);
+    const message = ofTexts.has(key) ? undefined : rule(config);
     if (message !== undefined) problems.push({ key, source: sourceOf(key), message });
   }
 }
