@@ -4,10 +4,8 @@ import { createAudit } from "../observability/audit.ts";
 import { auditedAuthority } from "../observability/audited-authority.ts";
 import type { Config } from "../server/config/schema.ts";
 import { InstallationError } from "../server/installation.ts";
-import { IssuerError } from "../server/issuer.ts";
 import { type OpenAuthority, openAuthority, systemClock } from "../server/open-authority.ts";
 import { watchRevocations } from "../server/revocation-watch.ts";
-import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { UsageError } from "./output.ts";
 import { openTemporaryInstallation } from "./temporary-installation.ts";
@@ -36,17 +34,13 @@ export async function withAuthority<T>(
 ): Promise<T> {
   const config = configurationOf(flags, environment.env);
   const slowStoreConfig = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, storeTimeoutMs) };
-  const opened = await open(slowStoreConfig, access).catch((error: unknown) => {
-    throw isUsageMistake(error) ? new UsageError(error.message) : error;
-  });
+  const opened = await open(slowStoreConfig, access);
   const relayed = relayingAudit(opened.authority);
   let stopWatching = async () => {};
   try {
     if (access.followLog === true)
       stopWatching = await watchRevocations(slowStoreConfig, opened, systemClock);
     return await action(atProvider(relayed.authority, flags.provider));
-  } catch (error) {
-    throw error instanceof IssuerError ? new UsageError(error.message) : error;
   } finally {
     await relayed.written();
     await stopWatching();
@@ -96,8 +90,4 @@ function relayingAudit(authority: Authority) {
 /** Drops undefined members. Records hold plain values only. */
 function plainRecord(record: object): AuditRecord {
   return JSON.parse(JSON.stringify(record)) as AuditRecord;
-}
-
-function isUsageMistake(error: unknown): error is Error {
-  return error instanceof SecretError || error instanceof InstallationError;
 }

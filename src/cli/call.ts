@@ -3,6 +3,7 @@ import { AuthError } from "../auth/errors.ts";
 import { GatewayClient, type StepUpRequest } from "../client/index.ts";
 import { longLivedToken } from "../client/token-store.ts";
 import { otherVariables } from "../server/config/variables.ts";
+import { requireGatewayAddress } from "./gateway-address.ts";
 import { type Ask, answerFactorForm, isFactorForm } from "./login-factor.ts";
 import { nextStep, refusal, waitingText } from "./login-steps.ts";
 import { type Output, UsageError } from "./output.ts";
@@ -31,6 +32,7 @@ export async function call(options: CallOptions, output: Output): Promise<void> 
   if (accessToken === undefined || accessToken === "")
     throw new UsageError(`put an access token into the environment variable ${otherVariables.accessToken}`);
   const fields = fieldsIn(options.fields);
+  requireGatewayAddress(url);
   let failure: unknown;
   const client = new GatewayClient({
     url,

@@ -3,7 +3,6 @@ import { stringify } from "yaml";
 import { effectiveConfig } from "../server/config/effective.ts";
 import { place } from "../server/config/load.ts";
 import { options } from "../server/config/options.ts";
-import { ConfigError } from "../server/config/problems.ts";
 import { type Config, environmentOnly } from "../server/config/schema.ts";
 import { configuredClients } from "../server/configured-clients.ts";
 import { loadConfiguredModules } from "../server/configured-providers.ts";
@@ -13,7 +12,7 @@ import { openAuthority } from "../server/open-authority.ts";
 import { fileWarnings, providerWarnings } from "../server/provider-warnings.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
-import { type Output, UsageError } from "./output.ts";
+import type { Output } from "./output.ts";
 import { openTemporaryInstallation } from "./temporary-installation.ts";
 
 /**
@@ -27,8 +26,8 @@ export async function check(
   output: Output,
 ): Promise<void> {
   const config = configurationOf(flags, environment.env);
-  await checkTls(config);
-  await checkModules(config);
+  await readTlsFiles(config);
+  await loadConfiguredModules(config);
   await configuredClients(config, { readsFiles: true });
   const asksStore = flags.guarantee === true || config.store === null;
   const ofFiles = await fileWarnings(config);
@@ -85,20 +84,4 @@ function configFile(config: Config): string {
 
 function commented(value: object): string {
   return stringify(value).trimEnd().replaceAll(/^/gm, "# ");
-}
-
-async function checkModules(config: Config): Promise<void> {
-  try {
-    await loadConfiguredModules(config);
-  } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message) : error;
-  }
-}
-
-async function checkTls(config: Config): Promise<void> {
-  try {
-    await readTlsFiles(config);
-  } catch (error) {
-    throw error instanceof ConfigError ? new UsageError(error.message) : error;
-  }
 }

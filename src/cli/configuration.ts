@@ -1,7 +1,5 @@
 import { loadConfig } from "../server/config/load.ts";
-import { ConfigError } from "../server/config/problems.ts";
 import type { Config } from "../server/config/schema.ts";
-import { UsageError } from "./output.ts";
 
 /** Command-line flags that are also configuration options. */
 export interface ConfigFlags {
@@ -13,16 +11,11 @@ export interface ConfigFlags {
   readonly transport?: string;
 }
 
-/** The effective configuration for a command. Throws `UsageError` with every problem. */
+/** The effective configuration for a command. Throws `ConfigError` with every problem. */
 export function configurationOf(
   flags: ConfigFlags,
   env: Readonly<Record<string, string | undefined>>,
 ): Config {
   const { config: file, data, store, host, port, transport } = flags;
-  try {
-    return loadConfig({ file, env, flags: { data, store, host, port, transport } });
-  } catch (error) {
-    if (error instanceof ConfigError) throw new UsageError(error.message);
-    throw error;
-  }
+  return loadConfig({ file, env, flags: { data, store, host, port, transport } });
 }

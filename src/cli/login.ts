@@ -3,6 +3,7 @@ import { GatewayError } from "../client/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
+import { requireGatewayAddress } from "./gateway-address.ts";
 import {
   type Ask,
   answerFactorForm,
@@ -26,6 +27,7 @@ export interface LoginOptions {
 
 /** Runs a login flow on a socket, as any client would, and prints the tokens. */
 export async function login(options: LoginOptions, output: Output): Promise<void> {
+  requireGatewayAddress(options.url);
   const tokens = createMemoryTokenStore();
   const client = new GatewayClient({
     url: options.url,

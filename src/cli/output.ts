@@ -1,6 +1,7 @@
 import { AuthError } from "../auth/errors.ts";
 import { GatewayError } from "../client/errors.ts";
 import { isCertificateFault } from "../client/open-failure.ts";
+import { OperatorError } from "../server/config/problems.ts";
 import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
 
 /**
@@ -9,8 +10,8 @@ import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
  */
 export const exitCodes = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
 
-/** A mistake in the arguments or the configuration. */
-export class UsageError extends Error {
+/** A mistake in the arguments. Those in the configuration are `OperatorError`s too. */
+export class UsageError extends OperatorError {
   constructor(message: string) {
     super(message);
     this.name = "UsageError";
@@ -46,7 +47,7 @@ export function createOutput(
 }
 
 function describe(error: unknown): { code: string; message: string; exit: number } {
-  if (error instanceof UsageError) return { code: "usage", message: error.message, exit: exitCodes.usage };
+  if (error instanceof OperatorError) return { code: "usage", message: error.message, exit: exitCodes.usage };
   if (error instanceof AuthError) {
     const exit = error.code === "unavailable" ? exitCodes.unavailable : exitCodes.failed;
     return { code: error.code, message: error.detail ?? error.publicMessage, exit };
@@ -64,7 +65,7 @@ function describe(error: unknown): { code: string; message: string; exit: number
 }
 
 /** The operating system's error code (`EADDRINUSE`), of the error or of its cause. */
-function systemCode(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   for (let fault = error; fault instanceof Error; fault = fault.cause) {
     if ("code" in fault && typeof fault.code === "string") return fault.code;
   }

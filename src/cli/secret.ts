@@ -1,10 +1,8 @@
-import { InstallationError } from "../server/installation.ts";
 import { systemClock } from "../server/open-authority.ts";
 import { rotateInstallationSecret } from "../server/rotate-secret.ts";
-import { SecretError } from "../server/secret.ts";
 import type { CommandEnvironment } from "./command-context.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
-import { type Output, UsageError } from "./output.ts";
+import type { Output } from "./output.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
 
 const storeTimeoutMs = 5_000;
@@ -22,10 +20,7 @@ export async function rotate(
   }
   const slowStoreConfig = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, storeTimeoutMs) };
   const options = { newFile: flags.newSecretFile, now: systemClock.now };
-  const file = await rotateInstallationSecret(slowStoreConfig, options).catch((error: unknown) => {
-    const isMistake = error instanceof SecretError || error instanceof InstallationError;
-    throw isMistake ? new UsageError(error.message) : error;
-  });
+  const file = await rotateInstallationSecret(slowStoreConfig, options);
   const text = `the secret is now that of ${file}: configure it for every node and command (secret_file, GATEHOUSE_SECRET_FILE); all sessions and tokens are revoked`;
   output.result({ rotated: true, secret_file: file }, text);
 }

@@ -1,9 +1,6 @@
-import { ConfigError } from "../server/config/problems.ts";
-import { IssuerError } from "../server/issuer.ts";
 import { runGateway } from "../server/process-signals.ts";
-import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
-import { type Output, UsageError } from "./output.ts";
+import type { Output } from "./output.ts";
 
 /** Runs the gateway until it is told to stop. Prints its URL, transport and store, and the set-up link. */
 export async function serve(
@@ -12,7 +9,7 @@ export async function serve(
   output: Output,
 ): Promise<void> {
   const config = configurationOf(flags, environment.env);
-  const running = runGateway(config, {
+  await runGateway(config, {
     announce({ url, setupLink }, gateway) {
       const { transport, store } = gateway.health.live();
       const lines = [`gatehouse serves ${url} (transport ${transport}, store ${store})`];
@@ -21,10 +18,5 @@ export async function serve(
       const value = { url, transport, store, setup_link: setupLink ?? null };
       output.result(value, lines.join("\n"));
     },
-  });
-  await running.catch((error: unknown) => {
-    const isMistake =
-      error instanceof SecretError || error instanceof ConfigError || error instanceof IssuerError;
-    throw isMistake ? new UsageError(error.message) : error;
   });
 }

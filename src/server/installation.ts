@@ -5,10 +5,11 @@ import { recordKeys } from "../auth/record-keys.ts";
 import { readRecord, type Store } from "../auth/store.ts";
 import type { Log } from "../observability/log.ts";
 import { storeFileName } from "../store/embedded/files.ts";
+import { OperatorError } from "./config/problems.ts";
 import type { Config } from "./config/schema.ts";
 
 /** There is no installation at the configured place. `message` names the place, and what creates one. */
-export class InstallationError extends Error {
+export class InstallationError extends OperatorError {
   constructor(message: string) {
     super(message);
     this.name = "InstallationError";
@@ -21,10 +22,17 @@ const howToCreate = "`gatehouse serve` and `gatehouse users add --owner` create 
 export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">): void {
   if (store !== null) return;
   const file = path.resolve(data, storeFileName);
+  refuseOtherThanFile(file);
   if (!existsSync(file) || statSync(file).size === 0)
     throw new InstallationError(
       `there is no store in ${path.resolve(data)}: give the gateway's --data, --store or --config; ${howToCreate}`,
     );
+}
+
+/** Of the embedded store's file: a folder or a device in its place. Throws `InstallationError`. */
+export function refuseOtherThanFile(file: string): void {
+  if (existsSync(file) && !statSync(file).isFile())
+    throw new InstallationError(`${file} is no file, so it cannot be the store: give another --data`);
 }
 
 /** Call before the keys of the installation are read, because that creates them. Throws `InstallationError`. */

@@ -2,11 +2,12 @@ import { setTimeout } from "node:timers/promises";
 import { recordKeys } from "../auth/record-keys.ts";
 import { leaseMs } from "../auth/revocation/lease.ts";
 import { readRecord, type Store } from "../auth/store.ts";
+import { OperatorError } from "./config/problems.ts";
 import type { Config } from "./config/schema.ts";
 import { configuredUrl } from "./public-url.ts";
 
 /** The nodes of an installation would issue tokens under different names. `message` says what to set. */
-export class IssuerError extends Error {
+export class IssuerError extends OperatorError {
   constructor(message: string) {
     super(message);
     this.name = "IssuerError";

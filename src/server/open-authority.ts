@@ -1,4 +1,5 @@
 import { uptime } from "node:os";
+import path from "node:path";
 
 import type { Authority } from "../auth/authority.ts";
 import { type AuthorityOptions, createAuthority } from "../auth/authority.ts";
@@ -17,6 +18,7 @@ import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { wrongSecretDetail } from "../auth/tokens/sealing.ts";
 import type { Log } from "../observability/log.ts";
 import { measuredStore, type StoreCallObserver } from "../observability/measured-store.ts";
+import { storeFileName } from "../store/embedded/files.ts";
 import { openStore } from "../store/open.ts";
 import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
@@ -27,7 +29,13 @@ import {
   noModules,
   type ProvidersOf,
 } from "./configured-providers.ts";
-import { isInstalled, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
+import {
+  isInstalled,
+  refuseOtherThanFile,
+  requireKeys,
+  requireStoreFile,
+  warnOfNewInstallation,
+} from "./installation.ts";
 import { issuerForCommands, storedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
 import {
@@ -98,8 +106,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const publicUrl = () => publicUrlOf(config, port());
   const modules = role === "cli" ? noModules : await loadConfiguredModules(config);
   const clients = await configuredClients(config, { readsFiles: role === "gateway" });
-  if (!creates) requireStoreFile(config);
-  else await requireDataFile(config);
+  await (creates ? requireRoomForStore(config) : requireStoreFile(config));
   const secret = Buffer.from(await installationSecret(config, { creates }));
   const readable = await exposedSecretFile(config);
   if (readable !== undefined)
@@ -159,6 +166,11 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
     throw isForeign ? wrongSecretError(config, error) : error;
   }
+}
+
+async function requireRoomForStore(config: Config): Promise<void> {
+  if (config.store === null) refuseOtherThanFile(path.resolve(config.data, storeFileName));
+  await requireDataFile(config);
 }
 
 async function issuerOf(

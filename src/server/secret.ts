@@ -4,13 +4,14 @@ import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises"
 import path from "node:path";
 
 import { storeFileName, syncFile } from "../store/embedded/files.ts";
+import { OperatorError } from "./config/problems.ts";
 import type { Config } from "./config/schema.ts";
 
 const minCharacters = 32;
 const maxCharacters = 1024;
 
 /** The installation's secret cannot be read; `message` says why and never holds it. */
-export class SecretError extends Error {
+export class SecretError extends OperatorError {
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? {} : { cause });
     this.name = "SecretError";

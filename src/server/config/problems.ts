@@ -8,8 +8,11 @@ export interface Problem {
   readonly message: string;
 }
 
+/** What an operator gave cannot be used: the configuration, a file or a folder. `message` is for that operator. */
+export abstract class OperatorError extends Error {}
+
 /** The configuration cannot be used. `message` has one line for each problem. */
-export class ConfigError extends Error {
+export class ConfigError extends OperatorError {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
