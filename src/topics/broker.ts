@@ -102,9 +102,20 @@ export interface TotalLimits {
    * epoch. One in which nothing was published is not counted.
    */
   readonly namespaces: number;
+  /**
+   * Of messages that are kept. Beyond it, the oldest messages go of the namespace that was used least recently. The
+   * size of what is kept is an estimate that includes what the broker itself needs for it.
+   */
+  readonly historyBytes: number;
+  /** Of last values. Beyond it those go that would end first. */
+  readonly lastValueBytes: number;
 }
 
-export const totalLimits: TotalLimits = { namespaces: 10_000 };
+export const totalLimits: TotalLimits = {
+  namespaces: 10_000,
+  historyBytes: 64 * 1024 * 1024,
+  lastValueBytes: 64 * 1024 * 1024,
+};
 
 export function namespaceOf(topic: string): string {
   return segmentsOf(topic)[0] ?? "";

@@ -17,13 +17,10 @@ import { StoredValues, type StoredValuesOptions } from "./stored-values.ts";
 export interface LocalBrokerOptions extends Partial<TotalLimits> {
   readonly history: HistoryLimits;
   readonly store: StoredValuesOptions["store"];
-  /** Of all namespaces together. Beyond it, the oldest messages of the namespace that was used least recently go. */
-  readonly historyBytes?: number;
   /** ms since the epoch. */
   readonly now: () => number;
 }
 
-const defaults = { ...totalLimits, historyBytes: 64 * 1024 * 1024 } as const;
 /** What a message costs beside its data, bytes. An estimate. */
 const overhead = 256;
 
@@ -87,8 +84,12 @@ class LocalBroker implements TopicBroker {
   #listener: BrokerListener | undefined;
 
   constructor(options: LocalBrokerOptions) {
-    this.#options = { ...defaults, ...options };
-    this.#values = new StoredValues({ ...options, perNamespace: options.history.lastValues });
+    this.#options = { ...totalLimits, ...options };
+    this.#values = new StoredValues({
+      ...options,
+      perNamespace: options.history.lastValues,
+      bytes: this.#options.lastValueBytes,
+    });
   }
 
   start(listener: BrokerListener): void {

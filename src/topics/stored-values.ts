@@ -12,7 +12,7 @@ export interface StoredValuesOptions {
   /** Values that are kept of each namespace. */
   readonly perNamespace: number;
   /** Of all values together. */
-  readonly bytes?: number;
+  readonly bytes: number;
 }
 
 interface Kept {
@@ -26,7 +26,6 @@ class Values {
   readonly ending = new EndingFirst<Kept>();
 }
 
-const defaultBytes = 64 * 1024 * 1024;
 /** What a value costs beside its data, bytes. An estimate. */
 const overhead = 512;
 const page = 500;
@@ -36,7 +35,7 @@ const page = 500;
  * answered from memory. Beyond the limits those go that would end first.
  */
 export class StoredValues {
-  readonly #options: Required<StoredValuesOptions>;
+  readonly #options: StoredValuesOptions;
   readonly #values = new Map<string, Values>();
   readonly #all = new EndingFirst<Kept>();
   #bytes = 0;
@@ -46,7 +45,7 @@ export class StoredValues {
   #writing: Promise<void> | undefined;
 
   constructor(options: StoredValuesOptions) {
-    this.#options = { bytes: defaultBytes, ...options };
+    this.#options = options;
   }
 
   /** Resolves once it is stored. Rejects with `unavailable`. */

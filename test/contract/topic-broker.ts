@@ -314,6 +314,61 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       );
     });
 
+    it("keeps a bounded size of last values of all namespaces together: those go that would end first", async () => {
+      // In a Cluster each of the 16 parts has a sixteenth.
+      const { broker } = node(roomy, { lastValueBytes: 16 * 30_000 });
+      await ready({ broker });
+      const names = Array.from({ length: 300 }, newNamespace);
+      for (const [n, name] of names.entries()) {
+        const publication = { ...publicationOf(`${name}/x`, "x".repeat(4_000)), bytes: 4_002 };
+        const [position] = await broker.publish([{ ...publication, retainMs: 100_000 + n * 1_000 }]);
+        expect(position?.sequence).toBe(1);
+      }
+      const kept: number[] = [];
+      for (const [n, name] of names.entries())
+        if ((await broker.lastValues([`${name}/x`])).length > 0) kept.push(n);
+      expect(kept.length * 4_000).toBeLessThanOrEqual(16 * 30_000);
+      expect(kept.length).toBeGreaterThan(30);
+      expect(kept).toContain(299);
+      expect(kept).not.toContain(0);
+      expect(Math.min(...kept)).toBeGreaterThan(40);
+      // What is removed makes room.
+      const last = `${names[299]}/x`;
+      await broker.publish([{ ...publicationOf(last, 0), retainMs: 0 }]);
+      expect(await broker.lastValues([last])).toEqual([]);
+      expect(await broker.lastTopics(`${names[0]}/#`, 10)).toEqual([]);
+    });
+
+    it("keeps a bounded size of messages of all namespaces together: of the least recently used they go first", async () => {
+      const { broker } = node(roomy, { historyBytes: 16 * 30_000 });
+      await ready({ broker });
+      const names = Array.from({ length: 300 }, newNamespace);
+      const first = [];
+      for (const name of names) {
+        const publication = { ...publicationOf(`${name}/x`, "x".repeat(4_000)), bytes: 4_002 };
+        const [position] = await broker.publish([publication]);
+        first.push({ epoch: position?.epoch ?? "", sequence: 0 });
+      }
+      const kept: number[] = [];
+      for (const [n, after] of first.entries())
+        if ((await broker.history(names[n] ?? "", after, 1)) !== undefined) kept.push(n);
+      expect(kept.length * 4_000).toBeLessThanOrEqual(16 * 30_000);
+      expect(kept.length).toBeGreaterThan(20);
+      expect(kept).toContain(299);
+      expect(Math.min(...kept)).toBeGreaterThan(40);
+      // One that has all of it loses its own oldest messages, and goes on with its sequence.
+      const busy = newNamespace();
+      const all = Array.from({ length: 300 }, () => ({
+        ...publicationOf(busy, "x".repeat(4_000)),
+        bytes: 4_002,
+      }));
+      const positions = await broker.publish(all);
+      const { epoch } = positions[0] ?? { epoch: "" };
+      expect(positions.at(-1)).toEqual({ epoch, sequence: 300 });
+      expect(await broker.history(busy, { epoch, sequence: 0 }, 300)).toBeUndefined();
+      expect(await broker.history(busy, { epoch, sequence: 299 }, 300)).toHaveLength(1);
+    });
+
     if (shared) {
       it("delivers what it missed while its connections were lost, each once and in order", async () => {
         const [one, other] = [node(), node()];

@@ -107,3 +107,97 @@ it("remembers a bounded number of namespaces, and forgets first what was used le
   expect(await keyOf("history:b")).toBe("");
   expect(Number(await server.command("ZCARD", shared.positions))).toBe(3);
 });
+
+/** Fields and values. */
+async function hashOf(key: string): Promise<ReadonlyMap<string, number>> {
+  const script = "return cjson.encode(redis.call('HGETALL', KEYS[1]))";
+  const flat = JSON.parse(await server.command("EVAL", script, "1", key)) as string[];
+  return new Map(flat.flatMap((field, at) => (at % 2 === 0 ? [[field, Number(flat[at + 1])] as const] : [])));
+}
+
+async function membersOf(key: string): Promise<readonly string[]> {
+  const script = "return cjson.encode(redis.call('ZRANGE', KEYS[1], 0, -1))";
+  const members: unknown = JSON.parse(await server.command("EVAL", script, "1", key));
+  return Array.isArray(members) ? members.map(String).sort() : [];
+}
+
+/** The fields are the members, and add up to the sum. */
+async function requireExact(ends: string, sizes: string): Promise<void> {
+  const bytes = new Map(await hashOf(sizes));
+  const sum = bytes.get("");
+  bytes.delete("");
+  expect([...bytes.keys()].sort()).toEqual(await membersOf(ends));
+  expect([...bytes.values()].reduce((all, each) => all + each, 0)).toBe(sum);
+}
+
+it("counts last values exactly when they are replaced, removed, over, or too many in their namespace", async () => {
+  await open({ history: { ...history, lastValues: 5 } });
+  for (let n = 0; n < 12; n += 1) await publish(`many/${n}`, "x".repeat(n * 10), 60_000 + n * 1_000);
+  for (let n = 0; n < 10; n += 1) await publish("one/x", "x".repeat(n * 100), 60_000);
+  await publish("gone/x", 1, 60_000);
+  await publish("gone/x", 1, 0);
+  await publish("never/x", 1, 0);
+  await publish("short/x", 1, 1);
+  await eventually("the end of its key", async () => (await keyOf("last-values:short")) === "");
+  await requireExact(shared.values, shared.valueBytes);
+  await publish("other/x", 1, 60_000);
+  await requireExact(shared.values, shared.valueBytes);
+  const kept = ["many/10", "many/11", "many/7", "many/8", "many/9", "one/x", "other/x"];
+  expect(await membersOf(shared.values)).toEqual(kept);
+  for (const topic of kept) await publish(topic, 1, 0);
+  expect(await hashOf(shared.valueBytes)).toEqual(new Map([["", 0]]));
+  expect(await keyOf("last-values:*")).toBe("");
+});
+
+it("counts messages exactly when streams are cut, expire or are forgotten", async () => {
+  const size = async (namespace: string) => (await hashOf(shared.historyBytes)).get(namespace);
+  await open({ history: { ...history, messages: 10 }, namespaces: 5 });
+  await publish("a/x", 1);
+  const one = (await size("a")) ?? 0;
+  await publish("a/x", 2);
+  const each = ((await size("a")) ?? 0) - one;
+  for (let n = 0; n < 500; n += 1) await publish("a/x", n % 10);
+  const length = Number(await server.command("XLEN", await keyOf("history:a")));
+  expect(length).toBeLessThan(200);
+  expect(await size("a")).toBe(one + (length - 1) * each);
+  await server.command("DEL", await keyOf("history:a"));
+  await publish("a/x", 1);
+  expect(await size("a")).toBe(one);
+  for (const name of ["b", "c", "d", "e", "f"]) await publish(`${name}/x`, 1);
+  await requireExact(shared.histories, shared.historyBytes);
+  expect(await membersOf(shared.histories)).toEqual(["b", "c", "d", "e", "f"]);
+});
+
+it("removes from the count what has expired", async () => {
+  await open({ history: { ...history, ms: 1 } });
+  await publish("a/x", 1);
+  await eventually("the end of its stream", async () => (await keyOf("history:a")) === "");
+  await publish("b/x", 1);
+  await requireExact(shared.histories, shared.historyBytes);
+  expect(await membersOf(shared.histories)).not.toContain("a");
+});
+
+it("needs no more memory than its limits say, whatever names and sizes somebody publishes", async () => {
+  const limit = 2 * 1024 * 1024;
+  await open({ namespaces: 200, historyBytes: limit, lastValueBytes: limit });
+  const used = async () =>
+    Number(/used_memory_dataset:(\d+)/.exec(await server.command("INFO", "memory"))?.[1]);
+  const before = await used();
+  const fill = async (name: string, count: number, topic: string, data: string) => {
+    const topics = Array.from({ length: count }, (_, n) => `${name}${n}`.padEnd(250, "n") + topic);
+    for (let at = 0; at < count; at += 100)
+      await broker?.publish(
+        topics
+          .slice(at, at + 100)
+          .map((each) => ({ ...publicationOf(each, data), retainMs: 60_000 + at * 100 })),
+      );
+    // 256 KiB: tables that Redis is making larger, and the connections.
+    expect((await used()) - before).toBeLessThan(2 * limit + 262_144);
+    await requireExact(shared.values, shared.valueBytes);
+    await requireExact(shared.histories, shared.historyBytes);
+  };
+  await fill("small", 3_000, "/x", "1");
+  await fill("large", 600, "/x", "x".repeat(16_000));
+  await fill("middle", 2_000, "/x", "x".repeat(700));
+  expect((await hashOf(shared.valueBytes)).get("")).toBeGreaterThan(limit / 2);
+});

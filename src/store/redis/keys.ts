@@ -14,8 +14,8 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh:topics:SHARD}:position:NAMESPACE` hash, `:history:NAMESPACE` stream, `:last-values:NAMESPACE`
  *   hash, `:last-value-ends:NAMESPACE` sorted set, `:messages` and `:probe:ID` sharded pub/sub channels, see
  *   RedisTopicBroker
- * - `gatehouse:{gh:topics}:empty-epoch` hash, `:positions` sorted set: of the namespaces of all shards; in a Cluster with
- *   the tag of each shard, of its namespaces
+ * - `gatehouse:{gh:topics}:empty-epoch` hash, `:positions`, `:histories` and `:kept-values` sorted sets, `:history-bytes`
+ *   and `:value-bytes` hashes: of the namespaces of all shards; in a Cluster with the tag of each shard, of its namespaces
  * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID` sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
@@ -50,6 +50,12 @@ export interface SharedTopicKeys {
   readonly emptyEpoch: string;
   /** Sorted set: the other namespaces, by the time at which they are forgotten. */
   readonly positions: string;
+  /** Sorted set: those that have a history, by its end. Hash: its size. */
+  readonly histories: string;
+  readonly historyBytes: string;
+  /** Sorted set: topics that have a last value, by its end. Hash: its size. */
+  readonly values: string;
+  readonly valueBytes: string;
 }
 
 export interface TopicKeys {
@@ -89,7 +95,14 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
     },
     sharedTopics(shard) {
       const tagged = shard === undefined ? `${prefix}:{gh:topics}:` : `${prefix}:{gh:topics:${shard}}:`;
-      return { emptyEpoch: `${tagged}empty-epoch`, positions: `${tagged}positions` };
+      return {
+        emptyEpoch: `${tagged}empty-epoch`,
+        positions: `${tagged}positions`,
+        histories: `${tagged}histories`,
+        historyBytes: `${tagged}history-bytes`,
+        values: `${tagged}kept-values`,
+        valueBytes: `${tagged}value-bytes`,
+      };
     },
     topicsStart: `${prefix}:{gh:topics:`,
     presence: {

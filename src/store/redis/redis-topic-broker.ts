@@ -314,10 +314,13 @@ export class RedisTopicBroker implements TopicBroker {
     const own = this.#keys[shard];
     const shared = this.#sharedKeys[shard];
     if (own === undefined || shared === undefined) throw new RangeError("no such shard");
-    const keys = [own.channel, shared.emptyEpoch, shared.positions];
+    const { emptyEpoch, positions, histories, historyBytes, values, valueBytes } = shared;
+    const keys = [own.channel, emptyEpoch, positions, histories, historyBytes, values, valueBytes];
     const randomWord = randomBytes(12).toString("hex");
     const keptMs = this.#options.history.ms + epochExtraMs;
-    const common = [randomWord, keptMs, this.#keysStart, this.#limits.namespaces].map(String);
+    const limits = this.#limits;
+    const most = [limits.namespaces, limits.historyBytes, limits.lastValueBytes];
+    const common = [randomWord, keptMs, this.#keysStart, ...most].map(String);
     try {
       const client = await this.#client.get();
       const names = namespaces.flatMap((namespace) => namesOf(own, namespace));
@@ -341,8 +344,12 @@ function namesOf(keys: TopicKeys, namespace: string): readonly string[] {
 }
 
 /** Each part of a Cluster has an equal share: nobody counts across slots. */
-function limitsOf({ namespaces }: TotalLimits, parts: number): TotalLimits {
-  return { namespaces: Math.ceil(namespaces / parts) };
+function limitsOf(total: TotalLimits, parts: number): TotalLimits {
+  return {
+    namespaces: Math.ceil(total.namespaces / parts),
+    historyBytes: Math.ceil(total.historyBytes / parts),
+    lastValueBytes: Math.ceil(total.lastValueBytes / parts),
+  };
 }
 
 function shardOf(namespace: string): number {
