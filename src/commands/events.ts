@@ -4,6 +4,7 @@ import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireApprover } from "./who-may-decide.ts";
 
 /** Subscriptions of one socket at once. */
 const subscriptionLimit = 256;
@@ -12,6 +13,9 @@ export function eventCommands({ authority, topics }: CommandParts): readonly Com
   return [
     defineCommand("subscribe_events", authority, async ({ id, event_type }, session) => {
       const type = event_type === "*" ? undefined : event_type;
+      // Its data are the entries of the list, so whoever may not have the list may not ask for it either.
+      if (type === "approval_requested")
+        await requireApprover(authority, session, "gatehouse/approvals/list");
       await inRoomForSubscription(session, id, () =>
         topics.subscribeEvents(session, id, type, () => session.watchUsers(id, type)),
       );

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { type SocketGateway, startSocketGateway } from "../support/socket-gateway.ts";
 
 let gateway: SocketGateway;
+let tokens = 0;
 beforeAll(async () => {
   gateway = await startSocketGateway();
 });
@@ -31,6 +32,41 @@ it("are decided on by the owner alone, and an explanation says so to everybody e
       });
     }
     expect(await client.call("gatehouse/approvals/list")).toMatchObject({ success: allowed });
+  }
+});
+
+it("are announced to whoever may have the list of them, and nobody else may ask for that event", async () => {
+  const { groups, users } = gateway.authority;
+  const namespaces = { "gatehouse/approvals": true } as const;
+  const { group } = await groups.create({ name: "Gates", policy: { commands: { namespaces } } });
+  const owner = await gateway.enter(await gateway.owner());
+  const admin = await gateway.enter(await users.create({ name: "Adam", groupIds: ["system-admin"] }));
+  const delegate = await gateway.enter(await users.create({ name: "Doris", groupIds: [group.id] }));
+  const narrowed = async ({ client }: typeof owner, given: object) => {
+    const fields = {
+      lifespan: 1,
+      client_name: `narrowed ${++tokens}`,
+      policy: { commands: { namespaces: given } },
+    };
+    const { result } = await client.call("auth/long_lived_access_token", fields);
+    const other = await gateway.connect();
+    expect(await other.authenticate(result as string)).toMatchObject({ type: "auth_ok" });
+    return other;
+  };
+  const listOnly = { "gatehouse/approvals/list": true };
+  const asked = [
+    [owner.client, true],
+    [await narrowed(owner, listOnly), true],
+    [await narrowed(owner, { "gatehouse/users": true }), false],
+    [admin.client, false],
+    [await narrowed(admin, namespaces), false],
+    [await narrowed(admin, listOnly), false],
+    [delegate.client, false],
+  ] as const;
+  for (const [client, allowed] of asked) {
+    const answer = allowed ? { success: true } : { success: false, error: { code: "unauthorized" } };
+    expect(await client.call("gatehouse/approvals/list")).toMatchObject(answer);
+    expect(await client.call("subscribe_events", { event_type: "approval_requested" })).toMatchObject(answer);
   }
 });
 
