@@ -9,6 +9,7 @@ import { loadConfiguredModules } from "../server/configured-providers.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { InstallationError } from "../server/installation.ts";
 import { openAuthority } from "../server/open-authority.ts";
+import { openFilesWarnings } from "../server/open-files.ts";
 import { fileWarnings, providerWarnings } from "../server/provider-warnings.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
@@ -17,7 +18,7 @@ import { openTemporaryInstallation } from "./temporary-installation.ts";
 
 /**
  * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and
- * warnings about login providers and second factors: files that cannot be used, and what an embedded store shows. With `guarantee` it
+ * warnings about the limit of open files, login providers and second factors: files that cannot be used, and what an embedded store shows. With `guarantee` it
  * also asks Redis, and prints how soon the store lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
@@ -30,7 +31,7 @@ export async function check(
   await loadConfiguredModules(config);
   await configuredClients(config, { readsFiles: true });
   const asksStore = flags.guarantee === true || config.store === null;
-  const ofFiles = await fileWarnings(config);
+  const ofFiles = [...(await openFilesWarnings(config)), ...(await fileWarnings(config))];
   const warnings = [...ofFiles, ...(asksStore ? await warningsOf(config) : [])];
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
   const effective = {

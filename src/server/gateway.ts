@@ -22,6 +22,7 @@ import { startDemandUpkeep } from "./demand-upkeep.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { sendLogoutToken } from "./logout-sender.ts";
 import { type OpenAuthority, openAuthority, systemClock } from "./open-authority.ts";
+import { openFilesWarnings } from "./open-files.ts";
 import { openTopicBroker } from "./open-topic-broker.ts";
 import { readPages } from "./pages.ts";
 import { fileWarnings, providerWarnings } from "./provider-warnings.ts";
@@ -244,7 +245,7 @@ class RunningGateway implements Gateway {
     void this.authority.localLogins
       .retireParameters()
       .catch((error: unknown) => log.warn({ err: error }, "unused scrypt parameters were kept"));
-    void this.#warnOfProviders();
+    void this.#warnOfSurroundings();
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
     warnOfWeakPolicy(log, config.revocation.policy);
@@ -255,8 +256,9 @@ class RunningGateway implements Gateway {
     return { url, port, setupLink };
   }
 
-  async #warnOfProviders(): Promise<void> {
+  async #warnOfSurroundings(): Promise<void> {
     const { config, opened, log } = this.#parts;
+    for (const warning of await openFilesWarnings(config)) log.warn({}, warning);
     try {
       const ofFiles = await fileWarnings(config);
       const ofProviders = await providerWarnings(this.authority, opened.providers);
