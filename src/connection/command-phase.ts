@@ -116,9 +116,15 @@ export class CommandPhase implements TurnTaker {
 
   runOn(): void {
     if (this.#isIdle || !this.#host.live || !this.#host.mayRun) return;
-    try {
+    this.#attempt(() => {
       this.#next();
       this.#goOn();
+    });
+  }
+
+  #attempt(work: () => void): void {
+    try {
+      work();
     } catch (error) {
       this.#parts.log.error({ err: error }, "message could not be handled");
       this.#host.end("internal_error");
@@ -162,7 +168,13 @@ export class CommandPhase implements TurnTaker {
         this.#parts.commandTurns.ask(this);
         return;
       }
+      const inFlight = this.#inFlight;
       this.#next();
+      if (this.#inFlight > inFlight) {
+        // What a command does in promises counts for the turn too. So it gets on with that before the next one begins.
+        queueMicrotask(() => this.#attempt(() => this.#goOn()));
+        return;
+      }
     }
   }
 
