@@ -39,6 +39,8 @@ export class DeviceWait {
   readonly #timer: FlowPollTimer;
   #waiting: Waiting | undefined;
   #lookQueued = false;
+  /** A start that was under way then must not wait: nobody would stop it. */
+  #isGone = false;
 
   constructor(
     parts: DeviceWaitParts,
@@ -78,7 +80,13 @@ export class DeviceWait {
     return { result: null };
   }
 
-  stop(): void {
+  /** The socket is closed, or was let in. */
+  gone(): void {
+    this.#isGone = true;
+    this.#stop();
+  }
+
+  #stop(): void {
     this.#timer.stop();
     this.#waiting?.stop();
     this.#waiting = undefined;
@@ -93,7 +101,8 @@ export class DeviceWait {
 
   /** A socket waits for one device. */
   #wait(client: RegisteredClient, deviceCode: string, requestId: number): void {
-    this.stop();
+    if (this.#isGone) return;
+    this.#stop();
     const stop = this.#parts.devices.watch(deviceCode, () => this.#lookSoon());
     this.#waiting = { client, deviceCode, requestId, stop };
     this.#host.allowLogin();
@@ -130,7 +139,7 @@ export class DeviceWait {
   }
 
   async #end(waiting: Waiting, event: DeviceOutcome, granted?: Outcome["granted"]): Promise<void> {
-    this.stop();
+    this.#stop();
     const outcome = granted === undefined ? { result: event } : { result: event, granted };
     await this.#hand(outcome, { id: waiting.requestId, type: "event", event });
   }

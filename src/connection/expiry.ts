@@ -95,15 +95,15 @@ export class Expiry implements TimerOwner {
     if (this.#reading || this.#stopped) return;
     this.#readOwed = false;
     this.#reading = true;
-    this.#parts.sessions.expireIfDue(this.#sessionId).then(
-      (endsAt) => this.#read(endsAt),
-      (error: unknown) => {
+    this.#parts.sessions
+      .expireIfDue(this.#sessionId)
+      .then((endsAt) => this.#read(endsAt))
+      .catch((error: unknown) => {
         this.#parts.log.warn({ err: error, session_id: this.#sessionId }, "session's end could not be read");
         this.#reading = false;
         this.#readOwed = true;
         if (!this.#stopped) this.#parts.wheel.set(this.#timer, retryMs);
-      },
-    );
+      });
   }
 
   due(): void {
@@ -128,7 +128,8 @@ export class Expiry implements TimerOwner {
   #read(endsAt: number | null | undefined): void {
     this.#reading = false;
     if (this.#stopped) return;
-    // Undefined: the session has ended. Its revocation has closed this socket already, or the log brings it.
+    // Undefined: the session has ended. If somebody revoked it, that closed this socket already; if the log of another
+    // node's revocation is still to come, its client reads `session_expired`.
     if (endsAt === undefined) this.#host.end("session_expired");
     else this.#sessionEndsAt = endsAt;
     if (this.#readOwed) this.readAgain();

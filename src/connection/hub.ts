@@ -183,20 +183,21 @@ class IndexedHub implements Hub {
       return;
     }
     reread.again = false;
-    this.#options.users.read(userId).then(
-      (found) => {
+    this.#options.users
+      .read(userId)
+      .then((found) => {
         if (found !== undefined) this.#review(userId, found.user);
         if (reread.again) this.#read(userId, reread);
         else this.#rereads.delete(userId);
-      },
-      (error: unknown) => {
+      })
+      // Also if a socket could not be closed: then its rights are looked at again.
+      .catch((error: unknown) => {
         this.#options.log.warn(
           { err: error, user_id: userId },
           "changed user could not be read, trying again",
         );
         this.#options.wheel.set(reread.timer, rereadAgainMs);
-      },
-    );
+      });
   }
 
   #review(userId: string, rights: Rights): void {

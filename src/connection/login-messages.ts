@@ -164,14 +164,14 @@ export class LoginMessages implements FlowHolder {
   /** The socket was authenticated. Nobody will finish a flow that is still open. */
   leave(): void {
     this.#pollTimer.stop();
-    this.#device.stop();
+    this.#device.gone();
     this.#tail = this.#tail.then(() => this.#tryToAbandonFlow());
   }
 
   /** The socket is gone. A flow that is still open waits to be resumed. */
   gone(): void {
     this.#pollTimer.stop();
-    this.#device.stop();
+    this.#device.gone();
     if (this.#flow !== undefined) this.#parts.logins.detach(this.#flow.id, this);
   }
 

@@ -30,7 +30,10 @@ const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
   ["an old copy of Redis' data that is restored", "standalone", { kind: "rollback" }],
 ];
 
-describe.concurrent("writes that were acknowledged and are lost", () => {
+/** Each is a thousand revocations, and all at once on a busy machine take longer than other tests may. */
+const timeout = 20 * 60_000;
+
+describe.concurrent("writes that were acknowledged and are lost", { timeout }, () => {
   it.for(rows)(
     "%s: every revocation takes effect, nobody else is logged out",
     async ([, shape, fault], { onTestFinished }) => {
