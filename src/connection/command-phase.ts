@@ -47,6 +47,8 @@ export interface CommandParts {
   readonly stopping: () => boolean;
 }
 
+const noMessages: readonly unknown[] = [];
+
 /** What waits for a later turn, behind the rest of the present batch. */
 type Waiting =
   /** `cost`: messages that it was charged for. `isRefused`: it was one too many. */
@@ -66,11 +68,11 @@ export class CommandPhase implements TurnTaker {
   #inFlight = 0;
   /** Messages of the present frame that were already charged, by its size. */
   #chargedAhead = 0;
-  /** The batch that is being run, and the place of its next message. */
-  #batch: readonly unknown[] = [];
+  /** The rest of a batch begins at `#place`. */
+  #batch = noMessages;
   #place = 0;
   /** In order of arrival. Bounded by the message rate: every frame is charged before it waits. */
-  #waiting: Waiting[] = [];
+  #waiting: Waiting[] | undefined;
   /** The turn in which a frame of this socket was begun last. */
   #begunIn = 0;
 
@@ -143,7 +145,7 @@ export class CommandPhase implements TurnTaker {
   }
 
   get #isIdle(): boolean {
-    return this.#place === this.#batch.length && this.#waiting.length === 0;
+    return this.#batch === noMessages && (this.#waiting === undefined || this.#waiting.length === 0);
   }
 
   #postpone(frame: Frame, cost: number): void {
@@ -157,6 +159,7 @@ export class CommandPhase implements TurnTaker {
   }
 
   #wait(waiting: Waiting): void {
+    this.#waiting ??= [];
     this.#waiting.push(waiting);
     this.#parts.commandTurns.ask(this);
   }
@@ -179,13 +182,14 @@ export class CommandPhase implements TurnTaker {
   }
 
   #next(): void {
-    if (this.#place < this.#batch.length) {
+    if (this.#batch !== noMessages) {
       const message = this.#batch[this.#place];
       this.#place += 1;
+      if (this.#place === this.#batch.length) this.#batch = noMessages;
       this.#message(message);
       return;
     }
-    const waiting = this.#waiting.shift();
+    const waiting = this.#waiting?.shift();
     if (waiting === undefined) return;
     if ("frame" in waiting) this.#open(waiting.frame, waiting.cost, waiting.isRefused);
     else if ("messages" in waiting) this.#begin(waiting.messages);
@@ -274,7 +278,7 @@ export class CommandPhase implements TurnTaker {
       );
       return;
     }
-    this.#batch = messages;
+    this.#batch = messages.length === 0 ? noMessages : messages;
     this.#place = 0;
   }
 
