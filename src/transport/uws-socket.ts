@@ -61,7 +61,11 @@ export class UwsSocket implements Socket {
   }
 
   #sent(status: number): SendResult {
-    if (status === 1) return "sent";
+    if (status === 1) {
+      // It took what was queued before along, if the kernel had room again. The library need not tell of that.
+      this.drain();
+      return "sent";
+    }
     if (status === 0) {
       this.#waiting = true;
       return "queued";
@@ -77,6 +81,7 @@ export class UwsSocket implements Socket {
 
   ping(): void {
     this.#ws?.ping();
+    this.drain();
   }
 
   /** The library has one limit for all sockets. */
@@ -125,7 +130,7 @@ export class UwsSocket implements Socket {
   }
 
   drained(): void {
-    if (!this.#waiting || this.#ws === undefined) return;
+    if (!this.#waiting || this.#ws === undefined || this.bufferedBytes > 0) return;
     this.#waiting = false;
     this.#tell("drained");
   }

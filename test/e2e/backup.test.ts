@@ -100,10 +100,10 @@ describe("gatehouse backup", () => {
     const store = path.join(data, "gatehouse.mdb");
     const before = statSync(store).size;
     const there = await gatehouse(["backup", store, ...where]);
-    expect(there).toMatchObject({ code: 1, stderr: expect.stringContaining("already exists") });
+    expect(there).toMatchObject({ code: 2, stderr: expect.stringContaining("exists: give another file") });
     expect(statSync(store).size).toBe(before);
     const nowhere = await gatehouse(["backup", path.join(folder.path, "no/such/copy"), ...where]);
-    expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining("does not exist") });
+    expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining("does not exist") });
     const redis = await gatehouse([
       "backup",
       path.join(folder.path, "copy"),
