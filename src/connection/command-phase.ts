@@ -268,7 +268,8 @@ export class CommandPhase implements TurnTaker {
   }
 
   #begin(messages: readonly unknown[]): void {
-    if (messages.length === 0 && this.#takeRate() === "close") this.#host.end("rate_limited");
+    const isCharged = this.#chargedAhead > 0;
+    if (messages.length === 0 && !isCharged && this.#takeRate() === "close") this.#host.end("rate_limited");
     if (messages.length > batchLimit) {
       if (!this.#withinRate(0)) return;
       this.#fail(

@@ -27,8 +27,8 @@ export interface Hub {
   /** From now on a revocation reaches the member. Call it before the last revocation check. */
   add(member: HubMember): void;
   remove(member: HubMember): void;
-  /** All of them, or those of one user, in the order of `add`. */
-  members(userId?: string): Iterable<HubMember>;
+  /** All of them, in the order of `add`. */
+  members(): Iterable<HubMember>;
   /** Whether this member exceeds what its session or its user may have here. Call it after `add`. */
   isCrowded(member: HubMember): boolean;
   /**
@@ -97,8 +97,8 @@ class IndexedHub implements Hub {
     this.#byUser.remove(member.principal.userId, member);
   }
 
-  members(userId?: string): Iterable<HubMember> {
-    return userId === undefined ? this.#members : this.#among(this.#byUser, userId);
+  members(): Iterable<HubMember> {
+    return this.#members;
   }
 
   isCrowded({ principal }: HubMember): boolean {
