@@ -7,7 +7,7 @@ import { AuthError } from "../auth/errors.ts";
 import { StepUpRequired } from "../auth/sessions/recent-login.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
-import type { CommandTurns, TurnTaker } from "./command-turns.ts";
+import { afterPromises, type CommandTurns, type TurnTaker } from "./command-turns.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
@@ -75,6 +75,8 @@ export class CommandPhase implements TurnTaker {
   #waiting: Waiting[] | undefined;
   /** The turn in which a frame of this socket was begun last. */
   #begunIn = 0;
+  /** A command has begun that answers with a promise. What it does at once counts for the turn before the next one begins. */
+  #isBeginning = false;
 
   constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
     this.#parts = parts;
@@ -99,7 +101,7 @@ export class CommandPhase implements TurnTaker {
     if (cost === undefined) return;
     const { commandTurns: turns } = this.#parts;
     const begins = turns.goesOn() || (cost === 0 && this.#begunIn !== turns.number);
-    if (!this.#isIdle || !begins) {
+    if (!this.#isIdle || this.#isBeginning || !begins) {
       this.#postpone(frame, cost);
       return;
     }
@@ -166,18 +168,12 @@ export class CommandPhase implements TurnTaker {
 
   /** Until nothing is left, or the turn is over, or the socket is suspended: then `runOn` follows when it resumes. */
   #goOn(): void {
-    while (!this.#isIdle && this.#host.live && this.#host.mayRun) {
+    while (!this.#isIdle && !this.#isBeginning && this.#host.live && this.#host.mayRun) {
       if (!this.#parts.commandTurns.goesOn()) {
         this.#parts.commandTurns.ask(this);
         return;
       }
-      const inFlight = this.#inFlight;
       this.#next();
-      if (this.#inFlight > inFlight) {
-        // What a command does in promises counts for the turn too. So it gets on with that before the next one begins.
-        queueMicrotask(() => this.#attempt(() => this.#goOn()));
-        return;
-      }
     }
   }
 
@@ -329,6 +325,13 @@ export class CommandPhase implements TurnTaker {
 
   #await(command: Command, message: Envelope, result: Promise<unknown>): void {
     this.#inFlight += 1;
+    if (!this.#isBeginning) {
+      this.#isBeginning = true;
+      afterPromises(() => {
+        this.#isBeginning = false;
+        if (!this.#isIdle) this.#parts.commandTurns.ask(this);
+      });
+    }
     result
       .finally(() => {
         this.#inFlight -= 1;

@@ -15,6 +15,7 @@ export class CommandTurns {
   readonly #waiting = new Set<TurnTaker>();
   readonly #turnMs: number;
   #isOpen = false;
+  #isServing = false;
   #endsAt = 0;
   #number = 0;
 
@@ -36,7 +37,7 @@ export class CommandTurns {
 
   ask(taker: TurnTaker): void {
     this.#waiting.add(taker);
-    this.#open();
+    this.#serveSoon();
   }
 
   #open(): void {
@@ -47,14 +48,36 @@ export class CommandTurns {
     setImmediate(() => this.#close());
   }
 
-  /** Those that ask again go behind the others, so one of them is not served twice before another is served once. */
   #close(): void {
     this.#isOpen = false;
-    for (const taker of [...this.#waiting]) {
-      this.#open();
-      this.#waiting.delete(taker);
-      taker.runOn();
-      if (!this.goesOn()) return;
-    }
+    this.#serve();
   }
+
+  #serveSoon(): void {
+    if (this.#isServing || !this.goesOn()) return;
+    this.#isServing = true;
+    afterPromises(() => {
+      this.#isServing = false;
+      this.#serve();
+    });
+  }
+
+  /** One at a time. Whoever asks again goes behind the others, so nobody is served twice before another is served once. */
+  #serve(): void {
+    const [taker] = this.#waiting;
+    if (taker === undefined) return;
+    this.#open();
+    this.#waiting.delete(taker);
+    taker.runOn();
+    if (this.#waiting.size > 0) this.#serveSoon();
+  }
+}
+
+/**
+ * Calls it once everything has run that needs no more than settled promises, and before the event loop reads anything.
+ * Only then is it known what a command has cost that answers with a promise.
+ */
+export function afterPromises(go: () => void): void {
+  // `nextTick` alone runs before promises, a microtask alone among them.
+  queueMicrotask(() => process.nextTick(go));
 }

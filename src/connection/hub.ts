@@ -5,6 +5,7 @@ import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import { closeReason, mayConnectFrom } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
 import { KeyIndex } from "./key-index.ts";
+import { NumberedList } from "./numbered-list.ts";
 import type { ConnectionLog } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
@@ -24,11 +25,19 @@ export interface HubMember {
 
 /** This node's authenticated connections, by session and by user. */
 export interface Hub {
-  /** From now on a revocation reaches the member. Call it before the last revocation check. */
+  /**
+   * From now on a revocation reaches the member. Call it once, before the last revocation check, in the order of numbers.
+   */
   add(member: HubMember): void;
+  /** Does nothing if it is not here. */
   remove(member: HubMember): void;
-  /** All of them, in the order of `add`. */
-  members(): Iterable<HubMember>;
+  /** A copy, in the order of numbers. */
+  members(): readonly HubMember[];
+  /**
+   * All of them, or one user's, from the first for which `isPast` holds; it has to hold for all that follow one for which it
+   * holds. Finding it takes a binary search. Members must not come or go meanwhile.
+   */
+  from(isPast: (member: HubMember) => boolean, userId?: string): Iterable<HubMember>;
   /** Whether this member exceeds what its session or its user may have here. Call it after `add`. */
   isCrowded(member: HubMember): boolean;
   /**
@@ -63,7 +72,7 @@ export function createHub(options: {
 
 class IndexedHub implements Hub {
   readonly #options: Parameters<typeof createHub>[0];
-  readonly #members = new Set<HubMember>();
+  readonly #members = new NumberedList<HubMember>();
   readonly #bySession = new KeyIndex<HubMember>();
   readonly #byUser = new KeyIndex<HubMember>();
   readonly #rereads = new Map<string, UserReread>();
@@ -85,20 +94,24 @@ class IndexedHub implements Hub {
   }
 
   add(member: HubMember): void {
-    if (this.#members.has(member)) return;
     this.#members.add(member);
     this.#bySession.add(member.principal.sessionId, member);
     this.#byUser.add(member.principal.userId, member);
   }
 
   remove(member: HubMember): void {
-    if (!this.#members.delete(member)) return;
+    if (!this.#members.remove(member)) return;
     this.#bySession.remove(member.principal.sessionId, member);
     this.#byUser.remove(member.principal.userId, member);
   }
 
-  members(): Iterable<HubMember> {
-    return this.#members;
+  members(): readonly HubMember[] {
+    return this.#members.all();
+  }
+
+  from(isPast: (member: HubMember) => boolean, userId?: string): Iterable<HubMember> {
+    const members = userId === undefined ? this.#members : this.#byUser.get(userId);
+    return members?.from(isPast) ?? [];
   }
 
   isCrowded({ principal }: HubMember): boolean {
@@ -114,7 +127,7 @@ class IndexedHub implements Hub {
     switch (cut.kind) {
       case "sessions":
         return cutAll(
-          cut.sessionIds.flatMap((id) => this.#among(this.#bySession, id)),
+          cut.sessionIds.flatMap((id) => this.#bySession.of(id)),
           closeNameOf(cut.cause),
         );
       case "user":
@@ -128,7 +141,7 @@ class IndexedHub implements Hub {
         if (cut.change === "updated") this.#reread(cut.userId);
         return 0;
       case "session_changed":
-        for (const member of this.#among(this.#bySession, cut.sessionId)) member.endChanged();
+        for (const member of this.#bySession.of(cut.sessionId)) member.endChanged();
         return 0;
       case "keys":
         return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
@@ -142,26 +155,21 @@ class IndexedHub implements Hub {
   }
 
   #endedBy(cut: Extract<RevocationEvent, { kind: "user" }>): readonly HubMember[] {
-    return this.#among(this.#byUser, cut.userId).filter(
-      ({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.except,
-    );
+    return this.#byUser
+      .of(cut.userId)
+      .filter(({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.except);
   }
 
   /** Looks at every socket of this node. Rare enough to need no index. */
   #olderThan(cut: Extract<RevocationEvent, { kind: "client" | "all" }>): readonly HubMember[] {
-    return [...this.#members].filter(
+    return this.members().filter(
       ({ principal }) =>
         principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
     );
   }
 
   #signedBy(keyIds: ReadonlySet<string>): readonly HubMember[] {
-    return [...this.#members].filter(({ principal }) => keyIds.has(principal.keyId));
-  }
-
-  /** A copy, because members leave during the iteration. */
-  #among(index: KeyIndex<HubMember>, key: string): readonly HubMember[] {
-    return index.of(key);
+    return this.members().filter(({ principal }) => keyIds.has(principal.keyId));
   }
 
   /** A read that is under way may have seen the state before the change. So another read follows it. */
@@ -201,14 +209,14 @@ class IndexedHub implements Hub {
   }
 
   #review(userId: string, rights: Rights): void {
-    for (const member of this.#among(this.#byUser, userId)) {
+    for (const member of this.#byUser.of(userId)) {
       const close = closeReason(rights, member.peer);
       if (close !== undefined) member.cut(close);
     }
   }
 
   #cutRemote(userId: string): number {
-    const members = this.#among(this.#byUser, userId);
+    const members = this.#byUser.of(userId);
     return cutAll(
       members.filter(({ peer }) => !mayConnectFrom({ localOnly: true }, peer)),
       "address_not_allowed",

@@ -1,32 +1,43 @@
-/** Members by a key that several may share. */
-export class KeyIndex<Member> {
-  readonly #sets = new Map<string, Set<Member>>();
+import { type Numbered, NumberedList } from "./numbered-list.ts";
+
+/** Members by a key that several may share, and of each key in the order of their numbers. */
+export class KeyIndex<Member extends Numbered> {
+  readonly #lists = new Map<string, NumberedList<Member>>();
 
   get keys(): number {
-    return this.#sets.size;
+    return this.#lists.size;
   }
 
+  /** Its number is above those of all that were added before. */
   add(key: string, member: Member): void {
-    const present = this.#sets.get(key);
-    if (present === undefined) this.#sets.set(key, new Set([member]));
-    else present.add(member);
+    let list = this.#lists.get(key);
+    if (list === undefined) {
+      list = new NumberedList();
+      this.#lists.set(key, list);
+    }
+    list.add(member);
   }
 
+  /** Does nothing if it is not here. */
   remove(key: string, member: Member): void {
-    const present = this.#sets.get(key);
-    if (present?.delete(member) === true && present.size === 0) this.#sets.delete(key);
+    const list = this.#lists.get(key);
+    if (list?.remove(member) === true && list.size === 0) this.#lists.delete(key);
   }
 
   has(key: string): boolean {
-    return this.#sets.has(key);
+    return this.#lists.has(key);
   }
 
   size(key: string): number {
-    return this.#sets.get(key)?.size ?? 0;
+    return this.#lists.get(key)?.size ?? 0;
   }
 
-  /** A copy, because members leave during the iteration. In order of `add`. */
+  get(key: string): NumberedList<Member> | undefined {
+    return this.#lists.get(key);
+  }
+
+  /** A copy, because members leave during the iteration. */
   of(key: string): readonly Member[] {
-    return [...(this.#sets.get(key) ?? [])];
+    return this.#lists.get(key)?.all() ?? [];
   }
 }

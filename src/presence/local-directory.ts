@@ -1,5 +1,4 @@
-import type { HubMember } from "../connection/hub.ts";
-import { OrderedMembers } from "./ordered-members.ts";
+import type { Hub, HubMember } from "../connection/hub.ts";
 import { connectionId, liveConnectionOf } from "./presence.ts";
 import {
   type LiveConnection,
@@ -14,40 +13,25 @@ import {
 /** Connections that one page looks at, so that a rare match costs others at most this. */
 const mostLookedAt = 2_000;
 
+export interface LocalPresenceOptions {
+  readonly node: string;
+  /** This node's connections. */
+  readonly hub: () => Pick<Hub, "from">;
+}
+
 /** The directory of an installation that is one process: what this node serves is the whole list. */
 export class LocalPresenceDirectory implements PresenceDirectory {
-  readonly #node: string;
-  readonly #all = new OrderedMembers();
-  readonly #byUser = new Map<string, OrderedMembers>();
+  readonly #options: LocalPresenceOptions;
   readonly #watchers = new Set<{ readonly watcher: PresenceWatcher }>();
 
-  constructor({ node }: { readonly node: string }) {
-    this.#node = node;
+  constructor(options: LocalPresenceOptions) {
+    this.#options = options;
   }
 
   readonly listsAtOnce = true;
 
   get needsWrites(): boolean {
     return this.#watchers.size > 0;
-  }
-
-  entered(member: HubMember): void {
-    const { userId } = member.principal;
-    this.#all.add(member);
-    let ofUser = this.#byUser.get(userId);
-    if (ofUser === undefined) {
-      ofUser = new OrderedMembers();
-      this.#byUser.set(userId, ofUser);
-    }
-    ofUser.add(member);
-  }
-
-  left(member: HubMember): void {
-    const { userId } = member.principal;
-    this.#all.remove(member);
-    const ofUser = this.#byUser.get(userId);
-    ofUser?.remove(member);
-    if (ofUser?.isEmpty === true) this.#byUser.delete(userId);
   }
 
   async write({ joined, left }: PresenceWrite): Promise<"written"> {
@@ -61,19 +45,17 @@ export class LocalPresenceDirectory implements PresenceDirectory {
     query: PresenceQuery,
     { after, limit }: { readonly after: string | undefined; readonly limit: number },
   ): Promise<PresencePage> {
+    const { node, hub } = this.#options;
     const connections: LiveConnection[] = [];
-    const members = query.userId === undefined ? this.#all : this.#byUser.get(query.userId);
-    const isElsewhere = query.node !== undefined && query.node !== this.#node;
-    if (members === undefined || isElsewhere) return { connections, next: undefined };
+    if (query.node !== undefined && query.node !== node) return { connections, next: undefined };
     // Ids are in the order of numbers, as text too.
-    const isPast = ({ number }: HubMember) => after === undefined || connectionId(this.#node, number) > after;
+    const isPast = ({ number }: HubMember) => after === undefined || connectionId(node, number) > after;
     let lookedAt = 0;
-    for (const member of members.from(isPast)) {
-      if (matchesQuery(queriedOf(member, this.#node), query))
-        connections.push(liveConnectionOf(member, this.#node));
+    for (const member of hub().from(isPast, query.userId)) {
+      if (matchesQuery(queriedOf(member, node), query)) connections.push(liveConnectionOf(member, node));
       lookedAt += 1;
       if (connections.length === limit || lookedAt === mostLookedAt)
-        return { connections, next: connectionId(this.#node, member.number) };
+        return { connections, next: connectionId(node, member.number) };
     }
     return { connections, next: undefined };
   }

@@ -1,5 +1,3 @@
-import type { HubMember } from "../connection/hub.ts";
-
 /** One authenticated connection of a node. */
 export interface LiveConnection {
   /** Unique in the installation; opaque. Ids of one node rise in the order of authentication, as text too. */
@@ -59,12 +57,6 @@ export interface PresenceDirectory {
   readonly needsWrites: boolean;
   /** A connection is in the list before it is written. */
   readonly listsAtOnce: boolean;
-  /**
-   * Each connection of this node as it comes, in the order of numbers, and as it goes. For a directory that lists at
-   * once. On the hot path.
-   */
-  entered?(member: HubMember): void;
-  left?(member: HubMember): void;
   /**
    * Writes this node's changes and renews its lease. Call it every half second, also without changes, and not before the
    * last call has settled. `lost`: the directory does not have what this node wrote before, so write all connections of

@@ -55,12 +55,10 @@ export class NodePresence implements Presence {
   }
 
   entered(member: HubMember): void {
-    this.#directory.entered?.(member);
     if (this.#directory.needsWrites) this.#waiting.set(member, "joined");
   }
 
   left(member: HubMember): void {
-    this.#directory.left?.(member);
     if (!this.#directory.needsWrites) return;
     // Nobody was told that it came, so nobody needs to be told that it went, unless it was in the list already.
     if (this.#waiting.get(member) === "joined" && !this.#directory.listsAtOnce) this.#waiting.delete(member);

@@ -156,7 +156,7 @@ function revocationReport({ config, opened, bound, clock }: GatewayDeps): Revoca
 
 function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub): Presence {
   const { node } = opened.authority.revocation;
-  const directory = sharedPresence ?? new LocalPresenceDirectory({ node });
+  const directory = sharedPresence ?? new LocalPresenceDirectory({ node, hub });
   return new NodePresence({ directory, node, members: () => hub().members() });
 }
 

@@ -155,6 +155,7 @@ describe("command phase", () => {
     const { client, ask } = setUp();
     client.say({ id: 1, type: "late" });
     client.say({ id: 2, type: "late" });
+    await settled();
     expect(ask({ id: 3, type: "echo", value: "now" })).toEqual([success(3, "now")]);
     pending[1]?.("second");
     await settled();
@@ -166,6 +167,7 @@ describe("command phase", () => {
   it("takes 64 commands in flight and calls itself overloaded for more, until one is done", async () => {
     const { client, ask } = setUp();
     for (let id = 1; id <= limits.inFlight; id += 1) client.say({ id, type: "late" });
+    await settled();
     expect(client.heard()).toEqual([]);
     expect(ask({ id: 65, type: "late" })).toEqual([failure(65, "overloaded")]);
     pending[10]?.("done");

@@ -6,12 +6,21 @@ import { admitted, type Client, command, connectionRig } from "../support/connec
 import { eventually } from "../support/eventually.ts";
 import { principalOf } from "../support/people.ts";
 
-const commands: readonly Command[] = [command("echo", (message) => (message as { value?: unknown }).value)];
+const begun = { now: 0, most: 0 };
+const commands: readonly Command[] = [
+  command("echo", (message) => (message as { value?: unknown }).value),
+  command("many_promises", async () => {
+    begun.now += 1;
+    begun.most = Math.max(begun.most, begun.now);
+    for (let count = 0; count < 20; count += 1) await undefined;
+    begun.now -= 1;
+  }),
+];
 
 /** Every turn is over as soon as it has begun, so each socket runs one message in a turn. */
-function setUp(limits: { readonly messagesPerSecond: number } = { messagesPerSecond: 10_000 }) {
+function setUp(limits: { readonly messagesPerSecond: number } = { messagesPerSecond: 10_000 }, turnMs = 0) {
   const authentication = { authenticate: () => admitted(principalOf()), recheck: () => undefined };
-  const rig = connectionRig({ authentication }, { commands, limits, turnMs: 0 });
+  const rig = connectionRig({ authentication }, { commands, limits, turnMs });
   const enter = () => {
     const client = rig.connect();
     client.say({ type: "auth", access_token: "t" });
@@ -89,6 +98,29 @@ describe("sockets that send much at once", () => {
     for (let id = 61; id <= 120; id += 1) client.say(echo(id));
     expect(client.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
   });
+
+  it.each([0, 10_000])(
+    "begin a command once the last one did what it can at once: turns of %d ms",
+    async (turnMs) => {
+      const { enter } = setUp({ messagesPerSecond: 10_000 }, turnMs);
+      const sockets = Array.from({ length: 10 }, enter);
+      begun.most = 0;
+      const message = (id: number) => ({ id, type: "many_promises" });
+      for (const client of sockets) {
+        client.say(message(1));
+        client.say(Array.from({ length: 20 }, (_, at) => message(2 + at)));
+        client.say(message(22));
+      }
+      for (const client of sockets)
+        expect(idsOf(await heardFrom(client, 22))).toEqual(Array.from({ length: 22 }, (_, at) => at + 1));
+      // A socket that has had no turn yet begins at once, whatever the others do.
+      expect(begun.most).toBeLessThanOrEqual(sockets.length + 1);
+      begun.most = 0;
+      for (const client of sockets) client.say(Array.from({ length: 20 }, (_, at) => message(23 + at)));
+      for (const client of sockets) await heardFrom(client, 20);
+      expect(begun.most).toBeLessThanOrEqual(sockets.length + 1);
+    },
+  );
 
   it("run nothing more once they are closed", async () => {
     const { enter } = setUp();

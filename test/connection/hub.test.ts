@@ -4,11 +4,11 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal, Rights, User } from "../../src/auth/model.ts";
 import type { VersionedUser } from "../../src/auth/users/users.ts";
-import { createHub, type HubMember } from "../../src/connection/hub.ts";
+import type { HubMember } from "../../src/connection/hub.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { handClock } from "../support/hand-clock.ts";
 import { principalOf, userOf } from "../support/people.ts";
-import { quietLog } from "../support/quiet-log.ts";
+import { testHub } from "../support/test-hub.ts";
 
 interface TestMember extends HubMember {
   readonly cuts: CloseName[];
@@ -19,20 +19,21 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
   const clock = handClock();
   const wheel = createTimerWheel({ clock, onError: () => undefined });
   const changes: string[] = [];
-  const hub = createHub({
+  const hub = testHub({
     users: { read },
     limits: { socketsPerSession: 3, socketsPerUser: 4 },
     wheel,
-    log: quietLog,
     onEvent: (event) => {
       if (event.kind === "user_changed") changes.push(`${event.userId} ${event.change}`);
     },
   });
+  let joined = 0;
   const join = (principal: Partial<Principal>, address = "192.168.1.7"): TestMember => {
+    joined += 1;
     const member: TestMember = {
       principal: principalOf(principal),
       peer: { address },
-      number: 1,
+      number: joined,
       since: 0,
       cuts: [],
       rereads: 0,

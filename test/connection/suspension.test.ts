@@ -465,6 +465,7 @@ describe("what a suspended socket may keep waiting", () => {
     const { late, enter, lose } = setUp();
     const client = enter();
     for (const id of [1, 2, 3]) client.say({ id, type: "late" });
+    await settled();
     await lose();
     late[0]?.("x".repeat(outboxLimits.bytes));
     late[1]?.("x".repeat(outboxLimits.bytes - 100));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import type { HubMember } from "../../src/connection/hub.ts";
+import type { Hub, HubMember } from "../../src/connection/hub.ts";
 import { liveConnectionOf, NodePresence } from "../../src/presence/presence.ts";
 import type {
   LiveConnection,
@@ -9,11 +9,12 @@ import type {
   PresenceQuery,
 } from "../../src/presence/presence-directory.ts";
 import { principalOf } from "../support/people.ts";
+import { testHub } from "../support/test-hub.ts";
 import { within } from "../support/within.ts";
 
 export interface PresenceBackend {
-  /** A new node with this id. */
-  node(id: string): PresenceDirectory;
+  /** A new node with this id and these connections. */
+  node(id: string, hub: Hub): PresenceDirectory;
   dispose(): Promise<void>;
 }
 
@@ -88,10 +89,12 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
     const node = "a".repeat(32);
     let backend: PresenceBackend;
     let directory: PresenceDirectory;
+    let hub: Hub;
 
     beforeEach(async () => {
       backend = await create();
-      directory = backend.node(node);
+      hub = testHub();
+      directory = backend.node(node, hub);
     });
     afterEach(async () => {
       await directory.close();
@@ -100,8 +103,8 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
 
     const connection = (member: HubMember) => liveConnectionOf(member, node);
     async function write(joined: readonly HubMember[], left: readonly HubMember[] = []) {
-      for (const member of joined) directory.entered?.(member);
-      for (const member of left) directory.left?.(member);
+      for (const member of joined) hub.add(member);
+      for (const member of left) hub.remove(member);
       expect(
         await directory.write({
           joined: joined.map(connection),
@@ -172,18 +175,17 @@ export function presenceContract(name: string, create: () => Promise<PresenceBac
     });
 
     it("writes a node's connections as they come and go", async () => {
-      const members = new Set<HubMember>();
-      const presence = new NodePresence({ directory, node, members: () => members });
+      const presence = new NodePresence({ directory, node, members: () => hub.members() });
       const ear = new PresenceEar(directory);
       await ear.until(() => ear.gaps > 0, "the watch has begun");
       presence.start();
       const [first, second] = [memberOf(1), memberOf(2)];
       for (const member of [first, second]) {
-        members.add(member);
+        hub.add(member);
         presence.entered(member);
       }
       await ear.until(() => ear.present.size === 2, "both joined");
-      members.delete(first);
+      hub.remove(first);
       presence.left(first);
       await ear.until(() => ear.present.size === 1, "one left");
       expect(await listAll(directory)).toEqual([connection(second)]);

@@ -5,9 +5,10 @@ import type { HubMember } from "../../src/connection/hub.ts";
 import { LocalPresenceDirectory } from "../../src/presence/local-directory.ts";
 import { connectionId } from "../../src/presence/presence.ts";
 import { listAll, memberOf, presenceContract } from "../contract/presence-directory.ts";
+import { testHub } from "../support/test-hub.ts";
 
 presenceContract("in process", async () => ({
-  node: (id) => new LocalPresenceDirectory({ node: id }),
+  node: (node, hub) => new LocalPresenceDirectory({ node, hub: () => hub }),
   dispose: async () => undefined,
 }));
 
@@ -17,11 +18,12 @@ describe("a page of the directory in process", () => {
 
   /** A directory with many connections of one user, and how often one of them is read from now on. */
   function crowded() {
-    const directory = new LocalPresenceDirectory({ node });
+    const hub = testHub();
+    const directory = new LocalPresenceDirectory({ node, hub: () => hub });
     const reads = { count: 0 };
     for (let number = 1; number <= many; number += 1) {
       const member = memberOf(number, { userId: "u1", sessionId: `s${number}` });
-      directory.entered(
+      hub.add(
         new Proxy(member, {
           get(target, name: keyof HubMember) {
             reads.count += 1;
@@ -86,14 +88,15 @@ describe("a page of the directory in process", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 12 }), async (steps) => {
-        const directory = new LocalPresenceDirectory({ node });
+        const hub = testHub();
+        const directory = new LocalPresenceDirectory({ node, hub: () => hub });
         const present: HubMember[] = [];
         let number = 0;
         const join = () => {
           number += 1;
           const member = memberOf(number, { userId: `u${number % 3}` });
           present.push(member);
-          directory.entered(member);
+          hub.add(member);
         };
         const seen: string[] = [];
         for (let place = 0; place < 1_500; place += 1) join();
@@ -108,7 +111,7 @@ describe("a page of the directory in process", () => {
             if (present.length === 0) break;
             const [gone] = present.splice(each % present.length, 1) as [HubMember];
             whole.delete(gone);
-            directory.left(gone);
+            hub.remove(gone);
           }
           // Later turns add none, so that the list ends.
           if (turn < steps.length) for (let place = 0; place < joins; place += 1) join();

@@ -65,7 +65,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
   const note = (fields: object, message: string) => logged.push({ fields, message });
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
   const { node: nodeId } = authority.revocation;
-  const directory = new LocalPresenceDirectory({ node: nodeId });
+  const directory = new LocalPresenceDirectory({ node: nodeId, hub: () => connections.hub });
   const presence = new NodePresence({ directory, node: nodeId, members: () => connections.hub.members() });
   const connections: Connections = createConnections({
     authority: {

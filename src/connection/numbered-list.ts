@@ -1,53 +1,68 @@
-import type { HubMember } from "../connection/hub.ts";
+/** Something with a number of its own. */
+export interface Numbered {
+  readonly number: number;
+}
 
 /** Members of one chunk. A removal moves at most so many. */
 const chunkSize = 512;
 
 /**
- * A node's connections in the order of their numbers. To add, to remove and to find a place takes a binary search and one
- * chunk, however many there are.
+ * Members in the order of their numbers. To add, to remove and to find a place takes a binary search and one chunk, however
+ * many there are.
  */
-export class OrderedMembers {
+export class NumberedList<Member extends Numbered> {
   /** None is empty, and no two neighbours fit into half a chunk together, so there are never many more than needed. */
-  readonly #chunks: HubMember[][] = [];
+  readonly #chunks: Member[][] = [];
+  #size = 0;
 
-  get isEmpty(): boolean {
-    return this.#chunks.length === 0;
+  get size(): number {
+    return this.#size;
   }
 
   /** Its number is above those of all that were added before. */
-  add(member: HubMember): void {
+  add(member: Member): void {
     const last = this.#chunks.at(-1);
     if (last === undefined || last.length >= chunkSize) this.#chunks.push([member]);
     else last.push(member);
+    this.#size += 1;
   }
 
-  /** Does nothing if it is not here. */
-  remove(member: HubMember): void {
+  /** False if it is not here. */
+  remove(member: Member): boolean {
     const { at, within } = this.#placeOf(({ number }) => number >= member.number);
     const chunk = this.#chunks[at];
-    if (chunk?.[within] !== member) return;
+    if (chunk?.[within] !== member) return false;
     chunk.splice(within, 1);
+    this.#size -= 1;
     this.#joinAt(at);
     this.#joinAt(at - 1);
+    return true;
   }
 
-  /** From the first for which `isPast` holds; it has to hold for all that follow one for which it holds. */
-  *from(isPast: (member: HubMember) => boolean): Generator<HubMember, void> {
+  /**
+   * From the first for which `isPast` holds; it has to hold for all that follow one for which it holds. The list must not
+   * change meanwhile.
+   */
+  *from(isPast: (member: Member) => boolean): Generator<Member, void> {
     const { at, within } = this.#placeOf(isPast);
     let skipped = within;
     for (let place = at; place < this.#chunks.length; place += 1) {
       const chunk = this.#chunks[place] ?? [];
-      for (let index = skipped; index < chunk.length; index += 1) yield chunk[index] as HubMember;
+      for (let index = skipped; index < chunk.length; index += 1) yield chunk[index] as Member;
       skipped = 0;
     }
   }
 
+  /** A copy: members leave while it is walked. */
+  all(): readonly Member[] {
+    return this.#chunks.length === 1 ? [...(this.#chunks[0] ?? [])] : this.#chunks.flat();
+  }
+
   /** The first for which `isPast` holds. Past the end if it holds for none. */
-  #placeOf(isPast: (member: HubMember) => boolean): { readonly at: number; readonly within: number } {
-    const at = firstIndex(this.#chunks.length, (index) => isPast(this.#chunks[index]?.at(-1) as HubMember));
+  #placeOf(isPast: (member: Member) => boolean): { readonly at: number; readonly within: number } {
+    const at = firstIndex(this.#chunks.length, (index) => isPast(this.#chunks[index]?.at(-1) as Member));
     const chunk = this.#chunks[at] ?? [];
-    return { at, within: firstIndex(chunk.length, (index) => isPast(chunk[index] as HubMember)) };
+    return { at, within: firstIndex(chunk.length, (index) => isPast(chunk[index] as Member)) };
   }
 
   /** Removes this chunk if it is empty, and joins it with the next one if both are small. */
