@@ -15,6 +15,8 @@ export interface ChaosNode {
   readonly port: number;
   /** From the first start, while the installation had no owner. */
   readonly setupCode: string | undefined;
+  /** What its processes wrote, one after the other. */
+  readonly output?: string;
   /** Of a running gateway in this process. */
   readonly authority?: Authority | undefined;
   start(): Promise<void>;
@@ -47,6 +49,7 @@ interface Running {
   readonly pid: number;
   readonly port: number;
   readonly setupLink: string | undefined;
+  readonly output: () => string;
   kill(): Promise<unknown>;
 }
 
@@ -55,6 +58,7 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
   const folder = temporaryFolder();
   const config = configOf(options, folder.path);
   let running: Running | undefined;
+  const started: Running[] = [];
   let setupCode: string | undefined;
   const signal = (which: NodeJS.Signals) => {
     if (running !== undefined) process.kill(running.pid, which);
@@ -72,11 +76,15 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
     get setupCode() {
       return setupCode;
     },
+    get output() {
+      return started.map(({ output }) => output()).join("-- started again\n");
+    },
     async start() {
       running =
         options.disabledSafeguards === undefined
           ? await serveBuilt(config, options.env)
           : await serveWithoutSafeguards(config, options.disabledSafeguards, options.env);
+      started.push(running);
       setupCode ??= codeIn(running.setupLink);
     },
     pause: () => signal("SIGSTOP"),
@@ -146,6 +154,7 @@ async function serveBuilt(config: ConfigInput, env: ChaosNodeOptions["env"]): Pr
     pid: child.pid,
     port: child.port,
     setupLink: child.setupLink ?? undefined,
+    output: () => `${child.output.stdout}${child.output.stderr}`,
     kill: () => child.kill("SIGKILL"),
   };
 }
@@ -174,7 +183,7 @@ async function serveWithoutSafeguards(
     child.kill("SIGKILL");
     return child.exited;
   };
-  return { pid: child.pid, port, setupLink, kill };
+  return { pid: child.pid, port, setupLink, output: () => child.stderr, kill };
 }
 
 /** Every option has its variable: `password.workers` is GATEHOUSE_PASSWORD_WORKERS. */

@@ -95,12 +95,15 @@ function lineOf({ seed, schedule, history, violations, stalledMs }: RunResult): 
   return `seed ${seed}: ${verdict}, ${operations} operations, stalled ${stalledMs} ms; ${faults}`;
 }
 
-function report({ seed, history, violations }: RunResult, { out, shape, nodes, kills }: Settings): void {
+function report({ seed, history, violations, output }: RunResult, { out, shape, nodes, kills }: Settings): void {
   mkdirSync(out, { recursive: true });
   const file = path.join(out, `${shape}-${seed}.jsonl`);
+  const logFile = path.join(out, `${shape}-${seed}.log`);
   writeFileSync(file, history.toText());
+  writeFileSync(logFile, output);
   console.log(textOf(violations));
   console.log(`history: ${file}`);
+  console.log(`what the nodes wrote: ${logFile}`);
   console.log(
     `again: npm run chaos -- --seeds 1 --from ${seed} --shape ${shape} --nodes ${nodes} --kills ${kills}`,
   );

@@ -36,6 +36,8 @@ export interface RunResult {
   readonly schedule: Schedule;
   readonly history: History;
   readonly violations: readonly Violation[];
+  /** What the nodes' processes wrote. */
+  readonly output: string;
   /** The longest time, ms, for which this process did not read its sockets: it may have read this late. */
   readonly stalledMs: number;
 }
@@ -56,7 +58,8 @@ export async function run(seed: number, options: RunOptions): Promise<RunResult>
     const history = await play(deployment, schedule, new Random(seed));
     const stalledMs = Math.round(delay.max / 1e6);
     const violations = check(history.entries, { slackMs: slackMs + stalledMs });
-    return { seed, schedule, history, violations, stalledMs };
+    const output = deployment.nodes.map((node) => `${node.name}:\n${node.output ?? ""}`).join("\n");
+    return { seed, schedule, history, violations, output, stalledMs };
   } finally {
     delay.disable();
     await deployment.dispose();

@@ -10,10 +10,12 @@ import { everyTime, regressions, type Seed } from "./seeds.ts";
 /** How to repeat a failed seed, with its history in a file. */
 async function verdictOf(one: Seed): Promise<string> {
   const { seed, shape, nodes } = one;
-  const { history, violations } = await run(seed, one);
+  const { history, violations, output } = await run(seed, one);
   if (violations.length === 0) return "";
-  const file = path.join(mkdtempSync(path.join(tmpdir(), "gatehouse-chaos-")), `${shape}-${seed}.jsonl`);
+  const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-chaos-"));
+  const file = path.join(folder, `${shape}-${seed}.jsonl`);
   writeFileSync(file, history.toText());
+  writeFileSync(path.join(folder, `${shape}-${seed}.log`), output);
   const again = `npm run chaos -- --seeds 1 --from ${seed} --shape ${shape} --nodes ${nodes}`;
   return `${textOf(violations)}\nhistory: ${file}\nagain: ${again}`;
 }

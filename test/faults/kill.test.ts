@@ -16,8 +16,8 @@ describe("a gateway that is killed at any moment", () => {
   it.concurrent.each(["embedded", "standalone"] as const)(
     "leaves no half state behind: sessions, rotations, codes and revokes, store %s",
     async (shape) => {
-      const { violations, history } = await run(1, { shape, nodes: 1, schedule: killsOf(1, kills) });
-      expect(textOf(violations)).toBe("");
+      const { violations, history, output } = await run(1, { shape, nodes: 1, schedule: killsOf(1, kills) });
+      expect(textOf(violations), output).toBe("");
       const killed = history.entries.filter(({ op, phase }) => op === "fault" && phase === "ok");
       expect(killed).toHaveLength(kills);
     },
