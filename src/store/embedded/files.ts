@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 
 /** Name of lmdb's data file in the store's folder. lmdb's lock file is beside it, with the suffix `-lock`. */
@@ -15,11 +15,24 @@ export function prepareFolder(folder: string): string {
   return path.join(absolute, storeFileName);
 }
 
-/** Creates both files if they are missing, so that lmdb never creates one with a wider mode than 0600. */
+/**
+ * Creates both files if they are missing, so that lmdb never creates one with a wider mode than 0600. Does not open a file
+ * that exists: a process loses its locks on a file once it closes any descriptor of it (POSIX, fcntl). If this process has
+ * the store open, the next one to open it would believe that it is alone, and would set up lmdb's locks anew.
+ */
 export function protectFiles(file: string): void {
   for (const name of [file, `${file}-lock`]) {
-    closeSync(openSync(name, "a", 0o600));
+    if (!existsSync(name)) createFile(name);
     if ((statSync(name).mode & 0o777) !== 0o600) chmodSync(name, 0o600);
+  }
+}
+
+function createFile(name: string): void {
+  try {
+    closeSync(openSync(name, "wx", 0o600));
+  } catch (error) {
+    // Another process created it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 
