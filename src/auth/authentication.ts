@@ -29,7 +29,7 @@ export interface Authentication {
   /** The same for a token that may be for a backend only: such a one opens nothing at the gateway. */
   inspect(token: string, peer: Peer): Verdict | Promise<Verdict>;
   /** The same for the principal of a token that was just minted here and need not be parsed again. */
-  admit(principal: Principal, peer: Peer): Verdict | Promise<Verdict>;
+  authenticateMinted(principal: Principal, peer: Peer): Verdict | Promise<Verdict>;
   /**
    * The last check, after the connection entered the hub's index, so that no revocation can be missed in between.
    * Undefined: the principal is still valid. `unavailable`: the user changed since, and the client must try again.
@@ -104,7 +104,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     return refuse(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
   };
   return {
-    admit: judge,
+    authenticateMinted: judge,
     authenticate: (token, peer) => authenticate(token, peer, false),
     inspect: (token, peer) => authenticate(token, peer, true),
     recheck(principal) {

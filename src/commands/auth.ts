@@ -56,7 +56,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
           peer: session.peer,
         })
         .finally(undo);
-      const verdict = await authentication.admit(grant.principal, session.peer);
+      const verdict = await authentication.authenticateMinted(grant.principal, session.peer);
       if (!verdict.ok) throw new AuthError("invalid_grant", { detail: verdict.reason });
       session.renew(verdict.principal);
       return refreshGrantOf(grant);

@@ -5,7 +5,7 @@ import { publicKeysIn } from "../auth/clients/client-rules.ts";
 import type { ClientChanges } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
@@ -19,7 +19,7 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
   /** Whoever has such a client's secret or key has the rights of its system user, for as long as the client is there. */
   const requireStepUpForService = async (
     { client_id, user_id }: { readonly client_id: string; readonly user_id?: string | null },
-    { principal }: Session,
+    { principal }: SocketSession,
   ) => {
     const isService = typeof user_id === "string" || (await clients.find(client_id))?.userId != null;
     if (isService) await authority.stepUps.require("user_rights", principal);

@@ -2,7 +2,7 @@ import type { CredentialInfo } from "../../protocol/commands/credentials.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Credential } from "../auth/model.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { SessionFlow } from "../connection/session-flow.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -17,8 +17,8 @@ export function credentialCommands(parts: CommandParts): readonly Command[] {
 
 function linkCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
   const { stepUps } = authority;
-  const flows = new WeakMap<Session, SessionFlow>();
-  const own = (session: Session, flowId: string) => {
+  const flows = new WeakMap<SocketSession, SessionFlow>();
+  const own = (session: SocketSession, flowId: string) => {
     const flow = flows.get(session);
     if (flow?.id !== flowId) throw new AuthError("invalid_flow");
     return flow;

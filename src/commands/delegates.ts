@@ -11,7 +11,7 @@ import type { PermitPolicies } from "../auth/permissions/groups.ts";
 import { recordKeys } from "../auth/record-keys.ts";
 import type { Checks } from "../auth/store.ts";
 import type { PermitUserChange } from "../auth/users/users.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
 /** What the sender of a command of administrators may do with it. All throw `unauthorized`. */
@@ -45,7 +45,7 @@ interface Sender {
 /** `type`: the command, which the sender must still be allowed to send. */
 export async function limitsOf(
   authority: LimitAuthority,
-  session: Session,
+  session: SocketSession,
   type: CommandType,
 ): Promise<SenderLimits> {
   const { isAdmin } = await senderNow(authority, session, type);
@@ -92,7 +92,7 @@ export async function limitsOf(
 
 async function senderNow(
   { users, permissions, groups }: LimitAuthority,
-  session: Session,
+  session: SocketSession,
   type: CommandType,
 ): Promise<Sender> {
   const { principal } = session;

@@ -1,7 +1,7 @@
 import { AuthError } from "../auth/errors.ts";
 import type { JsonObject } from "../auth/store.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 import { requireApprover } from "./who-may-decide.ts";
@@ -36,7 +36,7 @@ export function eventCommands({ authority, topics }: CommandParts): readonly Com
 
 /** For a subscription that `begin` makes later: until then its place is taken. Rejects as `requireRoomForSubscription`. */
 export async function inRoomForSubscription<Result>(
-  session: Session,
+  session: SocketSession,
   id: number,
   begin: () => Promise<Result>,
 ): Promise<Result> {
@@ -51,7 +51,7 @@ export async function inRoomForSubscription<Result>(
 }
 
 /** Throws `not_allowed` if the socket has as many subscriptions as it may. */
-export function requireRoomForSubscription({ disposables }: Session): void {
+export function requireRoomForSubscription({ disposables }: SocketSession): void {
   if (disposables.size >= subscriptionLimit)
     throw new AuthError("not_allowed", { publicMessage: "Too many subscriptions." });
 }

@@ -5,7 +5,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { pageRequestOf } from "./page-request.ts";
@@ -54,7 +54,7 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
 function memberCommands(parts: CommandParts): readonly Command[] {
   const { authority } = parts;
   const { users, groups } = authority;
-  const requireChangeable = async (userId: string, session: Session, type: CommandType) => {
+  const requireChangeable = async (userId: string, session: SocketSession, type: CommandType) => {
     await requireOwnerForOwner(users, userId, session);
     await requireApproverForPending(parts.authority, userId, session);
     return (await limitsOf(authority, session, type)).permitUserChange;

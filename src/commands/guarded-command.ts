@@ -6,7 +6,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { Principal } from "../auth/model.ts";
 import { isOpenToNarrowed } from "../auth/permissions/narrowed-tokens.ts";
 import type { answered, Command, Envelope } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { compileValidator } from "../connection/validator.ts";
 
 type Answer<T extends CommandType> = Result<T> | typeof answered;
@@ -17,7 +17,7 @@ type Answer<T extends CommandType> = Result<T> | typeof answered;
  */
 export type Handler<T extends CommandType> = (
   message: Params<T>,
-  session: Session,
+  session: SocketSession,
   passGuard: () => Promise<void>,
 ) => Answer<T> | Promise<Answer<T>>;
 
@@ -50,7 +50,7 @@ export function defineCommand<const T extends CommandType>(
   return { type, run: scope === null ? run : inScope(scope, run) };
 }
 
-type Handle = (message: Envelope, session: Session, passGuard?: () => Promise<void>) => unknown;
+type Handle = (message: Envelope, session: SocketSession, passGuard?: () => Promise<void>) => unknown;
 
 const anybody = async () => undefined;
 
@@ -77,7 +77,7 @@ function guarded(type: CommandType, authority: GuardAuthority, handle: Handle): 
   const { guard }: { readonly guard: Guard } = commands[type];
   if (guard !== "admin" && guard !== "owner")
     throw new TypeError(`no command of a session has guard ${guard}`);
-  const passGuard = async (session: Session) => {
+  const passGuard = async (session: SocketSession) => {
     const allowed = await passes(guard, type, authority, session.principal);
     // The session may have been revoked while the user was looked up.
     if (!allowed || !session.live) throw new AuthError("unauthorized");

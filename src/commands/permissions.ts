@@ -4,7 +4,7 @@ import type { Question } from "../auth/permissions/explain.ts";
 import type { ExplainedSubject } from "../auth/permissions/explainer.ts";
 import type { Verb } from "../auth/permissions/permissions.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
@@ -37,7 +37,7 @@ export function permissionCommands({ authority }: CommandParts): readonly Comman
 }
 
 function subjectOf(
-  { principal }: Session,
+  { principal }: SocketSession,
   userId: string | undefined,
   sessionId: string | undefined,
 ): ExplainedSubject {

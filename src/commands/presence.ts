@@ -2,7 +2,7 @@ import { pageLimits } from "../../protocol/commands/define.ts";
 import { AuthError } from "../auth/errors.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
-import { connectionInfo, PresenceWatchers, type Seen } from "../presence/presence-watchers.ts";
+import { connectionInfo, PresenceFanOut, type Seen } from "../presence/presence-fan-out.ts";
 import { requireRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
@@ -13,7 +13,7 @@ import type { CommandParts } from "./registry.ts";
  */
 export function presenceCommands(parts: CommandParts): readonly Command[] {
   const { authority, presence } = parts;
-  const watchers = new PresenceWatchers({
+  const fanOut = new PresenceFanOut({
     presence,
     seenBy: (viewerId, userId) => seenBy(authority, viewerId, userId),
   });
@@ -33,7 +33,7 @@ export function presenceCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/presence/subscribe", authority, async ({ id, user_id }, session) => {
       await seenBy(authority, session.principal.userId, user_id);
       requireRoomForSubscription(session);
-      session.disposables.add(id, watchers.add(session, id, user_id));
+      session.disposables.add(id, fanOut.add(session, id, user_id));
       return null;
     }),
   ];

@@ -4,7 +4,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { Session as StoredSession } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
@@ -55,7 +55,7 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
 async function targetOf(
   { authority: { sessions } }: CommandParts,
   message: { readonly token_type?: string; readonly delete_current_token?: boolean },
-  { principal: { userId, sessionId } }: Session,
+  { principal: { userId, sessionId } }: SocketSession,
 ): Promise<RevokeTarget | undefined> {
   const withCurrent = message.delete_current_token ?? true;
   if (message.token_type === undefined)
@@ -69,7 +69,7 @@ async function targetOf(
 async function revokeOwn(
   { authorityOf }: CommandParts,
   target: RevokeTarget,
-  from: { readonly id: number; readonly session: Session },
+  from: { readonly id: number; readonly session: SocketSession },
 ): Promise<void> {
   const undo = from.session.answerBeforeCut(from.id, { success: true, result: {} }, ["session_revoked"]);
   try {

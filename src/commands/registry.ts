@@ -2,7 +2,7 @@ import { commands } from "../../protocol/commands/index.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { Presence } from "../presence/presence.ts";
 import type { Topics } from "../topics/topics.ts";
 import { administrationCommands } from "./administration.ts";
@@ -57,7 +57,7 @@ export interface CommandParts {
   /** For reading. */
   readonly authority: CommandAuthority;
   /** For changes that the sender of a command asks for: the audit record names the sender. */
-  readonly authorityOf: (session: Session) => CommandAuthority;
+  readonly authorityOf: (session: SocketSession) => CommandAuthority;
   readonly wholeLists: WholeLists;
   readonly presence: Presence;
   readonly topics: Topics;
@@ -100,7 +100,7 @@ export function createDispatch(
   ]);
 }
 
-function actorOf({ principal: { userId, sessionId }, peer: { address } }: Session): Actor {
+function actorOf({ principal: { userId, sessionId }, peer: { address } }: SocketSession): Actor {
   return { via: "socket", userId, sessionId, address };
 }
 

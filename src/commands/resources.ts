@@ -2,7 +2,7 @@ import type { RevocationState } from "../../protocol/commands/revoke.ts";
 import { AuthError } from "../auth/errors.ts";
 import { type ResourceChange, resourceLimits } from "../auth/permissions/resources.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
@@ -61,7 +61,7 @@ export function resourceCommands(parts: CommandParts): readonly Command[] {
 async function change(
   { authority, authorityOf }: CommandParts,
   type: "gatehouse/resources/set" | "gatehouse/resources/remove",
-  session: Session,
+  session: SocketSession,
   wait: boolean | undefined,
   changes: readonly ResourceChange[],
 ): Promise<RevocationState> {

@@ -5,7 +5,7 @@ import { recordKeys } from "../auth/record-keys.ts";
 import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Step } from "../auth/store.ts";
 import { answered, type Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
 import { inRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -37,7 +37,7 @@ export function revokeCommands(parts: CommandParts): readonly Command[] {
 
 interface Asker {
   readonly id: number;
-  readonly session: Session;
+  readonly session: SocketSession;
 }
 
 interface Decided {
@@ -50,7 +50,7 @@ interface Decided {
 async function targetOf(
   { authority }: CommandParts,
   target: RevocationTarget,
-  session: Session,
+  session: SocketSession,
 ): Promise<Decided> {
   const { users, sessions, permissions } = authority;
   if ("client_id" in target || "all" in target) {

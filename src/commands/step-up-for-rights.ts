@@ -1,7 +1,7 @@
 import { systemGroups, type User } from "../auth/model.ts";
 import { isActive, isPending } from "../auth/users/account-status.ts";
 import type { PermitUserChange, UserPatch } from "../auth/users/users.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
 type StepUpAuthority = Pick<CommandAuthority, "stepUps">;
@@ -14,7 +14,7 @@ const ordinaryGroups: ReadonlySet<string> = new Set([systemGroups.users, systemG
 export async function requireStepUpForGroups(
   { stepUps }: StepUpAuthority,
   given: readonly string[],
-  { principal }: Session,
+  { principal }: SocketSession,
 ): Promise<void> {
   if (given.some((id) => !ordinaryGroups.has(id))) await stepUps.require("user_rights", principal);
 }
@@ -27,7 +27,7 @@ export async function requireStepUpForChange(
   authority: StepUpAuthority,
   before: User | undefined,
   { isActive: activates, groupIds, localOnly }: UserPatch,
-  session: Session,
+  session: SocketSession,
 ): Promise<void> {
   if (before === undefined) return;
   if (activates === true && isPending(before))
@@ -46,7 +46,7 @@ export async function requireStepUpForChange(
 export function withStepUpForChange(
   authority: StepUpAuthority,
   patch: UserPatch,
-  session: Session,
+  session: SocketSession,
   permit: PermitUserChange,
 ): PermitUserChange {
   return async (change) => {
@@ -62,7 +62,7 @@ export function withStepUpForChange(
 export async function requireStepUpForLoginOf(
   authority: UserAuthority,
   userId: string,
-  session: Session,
+  session: SocketSession,
 ): Promise<void> {
   const { principal } = session;
   if (userId === principal.userId) return await requireStepUpForOneself(authority, userId, session);
@@ -78,7 +78,7 @@ export async function requireStepUpForLoginOf(
 export async function requireStepUpForOneself(
   { stepUps }: StepUpAuthority,
   userId: string | undefined,
-  { principal }: Session,
+  { principal }: SocketSession,
 ): Promise<void> {
   if (userId === principal.userId) await stepUps.require("credentials", principal);
 }

@@ -1,6 +1,6 @@
 import type { FlowStep } from "../../protocol/flow.ts";
 import { answered, type Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
@@ -31,7 +31,7 @@ export function stepUpCommands({ authority }: CommandParts): readonly Command[] 
 }
 
 /** The step goes out before the answers of the commands that it lets run, or drops. */
-function answer(id: number, session: Session, step: FlowStep): void {
+function answer(id: number, session: SocketSession, step: FlowStep): void {
   session.send({ id, type: "result", success: true, result: step });
   session.stepUp.sent(step);
 }

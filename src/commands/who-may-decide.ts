@@ -2,7 +2,7 @@ import type { CommandType } from "../../protocol/commands/index.ts";
 import { AuthError } from "../auth/errors.ts";
 import { isPending } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
 type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals" | "permissions">;
@@ -13,7 +13,7 @@ type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals" | "permiss
  */
 export async function requireApprover(
   { users, approvals, permissions }: ApprovalAuthority,
-  { principal }: Session,
+  { principal }: SocketSession,
   type: CommandType = "gatehouse/approvals/approve",
 ): Promise<void> {
   const user = await users.current(principal.userId);
@@ -28,7 +28,7 @@ export async function requireApprover(
 export async function requireApproverForPending(
   authority: ApprovalAuthority,
   userId: string,
-  session: Session,
+  session: SocketSession,
 ): Promise<void> {
   if (isPending(await authority.users.current(userId))) await requireApprover(authority, session);
 }
@@ -40,7 +40,7 @@ export async function requireApproverForPending(
 export async function requireOwnerForOwner(
   users: Pick<Users, "current">,
   userId: string | undefined,
-  { principal }: Session,
+  { principal }: SocketSession,
 ): Promise<void> {
   if (userId === undefined || userId === principal.userId) return;
   if ((await users.current(userId))?.isOwner === true) throw new AuthError("unauthorized");

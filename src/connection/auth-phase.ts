@@ -31,7 +31,7 @@ export interface AuthHost {
   /** A login flow was started: from now on the longer deadline counts. */
   allowLogin(): void;
   /** The token is good: enter the hub, check for the last time, send `auth_ok`. `lastId` is the highest id so far. */
-  admit(principal: Principal, lastId: number, held: readonly unknown[]): void;
+  authenticated(principal: Principal, lastId: number, held: readonly unknown[]): void;
 }
 
 export interface AuthParts extends LoginParts {
@@ -172,7 +172,7 @@ export class AuthPhase implements LoginPhase {
     if (this.#host.state !== "authenticating") return;
     if (verdict.ok) {
       this.#logins?.leave();
-      this.#host.admit(verdict.principal, this.#logins?.lastId ?? 0, this.#held ?? nothing);
+      this.#host.authenticated(verdict.principal, this.#logins?.lastId ?? 0, this.#held ?? nothing);
       return;
     }
     this.#parts.observer.authRefused(verdict.close, verdict.reason, this.#host.peer);

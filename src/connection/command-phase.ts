@@ -12,7 +12,7 @@ import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-b
 import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
-import type { Session } from "./session.ts";
+import type { SocketSession } from "./session.ts";
 import { fullParts, isLonger } from "./wire-format.ts";
 
 /** A frame counts for at least one message for each time that it has so many bytes. */
@@ -60,7 +60,7 @@ type Waiting =
 export class CommandPhase implements TurnTaker {
   readonly #parts: CommandParts;
   readonly #host: CommandHost;
-  readonly #session: Session;
+  readonly #session: SocketSession;
   readonly #rate: MessageRate;
   #lastId: number;
   /** The highest id of the pings that were answered while the socket was suspended. */
@@ -78,7 +78,7 @@ export class CommandPhase implements TurnTaker {
   /** A command has begun that answers with a promise. What it does at once counts for the turn before the next one begins. */
   #isBeginning = false;
 
-  constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
+  constructor(parts: CommandParts, host: CommandHost, session: SocketSession, lastId: number) {
     this.#parts = parts;
     this.#host = host;
     this.#session = session;

@@ -1,5 +1,5 @@
 import { AuthError, type AuthErrorOptions } from "../auth/errors.ts";
-import type { Session } from "./session.ts";
+import type { SocketSession } from "./session.ts";
 
 /** A message of which only id and type were checked. */
 export interface Envelope {
@@ -14,7 +14,7 @@ export interface Command {
    * The result is the returned value, or what the promise resolves to. It is `answered` if the handler has sent its
    * own answer. Throws or rejects with `AuthError`; every other error becomes `unknown_error`.
    */
-  run(message: Envelope, session: Session): unknown;
+  run(message: Envelope, session: SocketSession): unknown;
 }
 
 /** The commands of an authenticated client by type. */

@@ -63,14 +63,14 @@ export class ConnectionRegistry<Member> {
   }
 
   /** The socket is authenticated, or gone. */
-  authenticated(addressKey: string): void {
+  countAuthenticated(addressKey: string): void {
     this.#unauthenticated -= 1;
     this.#unauthenticatedAt.set(addressKey, (this.#unauthenticatedAt.get(addressKey) ?? 1) - 1);
   }
 
   leave(member: Member, addressKey: string, wasAuthenticated: boolean): void {
     if (!this.#members.delete(member)) return;
-    if (!wasAuthenticated) this.authenticated(addressKey);
+    if (!wasAuthenticated) this.countAuthenticated(addressKey);
   }
 
   #tidy(): void {

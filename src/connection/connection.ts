@@ -7,7 +7,7 @@ import type { Codec, Frame } from "../codec/codec.ts";
 import { type AuthHost, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, CommandPhase } from "./command-phase.ts";
 import { type ConnectionParts, fragmentMs } from "./connection-parts.ts";
-import { DeadlineAndHeartbeat } from "./deadline-and-heartbeat.ts";
+import { ConnectionTimer } from "./connection-timer.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { LiveSession, type SessionHost, type SharedOutcome } from "./session.ts";
 import type { SharedFrames } from "./shared-frames.ts";
@@ -22,7 +22,7 @@ import { authInvalid, type WireFormat } from "./wire-format.ts";
  * idle, so what only some need is created at its first use.
  */
 export class Connection
-  extends DeadlineAndHeartbeat
+  extends ConnectionTimer
   implements
     SocketHandler,
     AuthHost,
@@ -273,7 +273,7 @@ export class Connection
    * generation is read before the check, which asks whether the view is trusted: if trust is lost after that, the
    * generation changes.
    */
-  admit(principal: Principal, lastId: number, held: readonly unknown[]): void {
+  authenticated(principal: Principal, lastId: number, held: readonly unknown[]): void {
     const session = new LiveSession(this.#parts, this, principal, this.peer);
     this.#session = session;
     this.#reviewGeneration = this.#parts.suspension.reviewGeneration();
@@ -297,7 +297,7 @@ export class Connection
     this.#socket.limitMessages(limits.frame);
     this.#socket.send(this.#wire.authOk);
     parts.presence.entered(session);
-    parts.registry.authenticated(this.addressKey);
+    parts.registry.countAuthenticated(this.addressKey);
     this.startHeartbeat(now);
     session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();

@@ -82,7 +82,7 @@ export interface ConnectionsOptions {
 
 export interface Connections {
   /** For the transport. */
-  readonly admit: CheckUpgrade;
+  readonly checkUpgrade: CheckUpgrade;
   /** Register it: `revocation.onRevocation((event) => hub.apply(event))`. */
   readonly hub: Hub;
   readonly count: {
@@ -127,7 +127,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
   const { authority, clock } = options;
   const stopTelling = authority.approvals.onRequest((approval) => parts.events.publishApproval(approval));
   const [first, ...rest] = options.codecs;
-  const admit = createUpgradeChecks({
+  const checkUpgrade = createUpgradeChecks({
     wires: [createWireFormat(first), ...rest.map(createWireFormat)],
     originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
     pageTrusted: createPageTrust(options.origins ?? [], options.ownOrigin),
@@ -141,7 +141,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     open: (socket, wire, peer, addressKey) => new Connection(parts, socket, wire, peer, addressKey),
   });
   return {
-    admit,
+    checkUpgrade,
     hub,
     count: {
       get sockets() {

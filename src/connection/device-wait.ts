@@ -7,7 +7,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { Peer } from "../auth/model.ts";
 import type { DeviceAuthorizations } from "../auth/oauth/device-authorizations.ts";
 import { sessionGrantOf } from "../auth/sessions/token-grant.ts";
-import type { Outcome } from "./login-messages.ts";
+import type { LoginOutcome } from "./login-messages.ts";
 import { FlowPollTimer, type LookTimerParts } from "./look-timer.ts";
 import type { ConnectionLog } from "./observer.ts";
 
@@ -17,7 +17,10 @@ export interface DeviceWaitParts extends LookTimerParts {
   readonly log: ConnectionLog;
 }
 
-type Hand = (outcome: Outcome, message: Extract<ServerMessage, { readonly type: "event" }>) => Promise<void>;
+type Hand = (
+  outcome: LoginOutcome,
+  message: Extract<ServerMessage, { readonly type: "event" }>,
+) => Promise<void>;
 
 interface Waiting {
   readonly client: RegisteredClient;
@@ -55,7 +58,7 @@ export class DeviceWait {
     this.#timer = new FlowPollTimer(parts, () => this.#lookSoon());
   }
 
-  async start(message: Params<"auth/device/start">): Promise<Outcome> {
+  async start(message: Params<"auth/device/start">): Promise<LoginOutcome> {
     const { devices } = this.#parts;
     const client = await this.#publicClient(message.client_id);
     const wishes = { scope: message.scope ?? null, resource: null };
@@ -71,7 +74,7 @@ export class DeviceWait {
     return { result };
   }
 
-  async wait(message: Params<"auth/device/wait">): Promise<Outcome> {
+  async wait(message: Params<"auth/device/wait">): Promise<LoginOutcome> {
     const client = await this.#publicClient(message.client_id);
     await this.#parts.devices.requireForSocket(client, message.device_code);
     this.#wait(client, message.device_code, message.id);
@@ -138,7 +141,7 @@ export class DeviceWait {
     }
   }
 
-  async #end(waiting: Waiting, event: DeviceOutcome, granted?: Outcome["granted"]): Promise<void> {
+  async #end(waiting: Waiting, event: DeviceOutcome, granted?: LoginOutcome["granted"]): Promise<void> {
     this.#stop();
     const outcome = granted === undefined ? { result: event } : { result: event, granted };
     await this.#hand(outcome, { id: waiting.requestId, type: "event", event });

@@ -56,10 +56,10 @@ export interface LoginPhase {
 const carriedOutMs = 0.2;
 
 type LoginType = keyof typeof loginCommands;
-type Handlers = { readonly [T in LoginType]: (message: Params<T>) => Promise<Outcome> };
+type Handlers = { readonly [T in LoginType]: (message: Params<T>) => Promise<LoginOutcome> };
 
 /** An answer, and the access token that it authenticates this socket with. */
-export interface Outcome {
+export interface LoginOutcome {
   readonly result: unknown;
   readonly granted?: { readonly accessToken: string; readonly newSession?: string };
 }
@@ -184,7 +184,7 @@ export class LoginMessages implements FlowHolder {
 
   async #run(id: number, type: LoginType, message: object): Promise<void> {
     try {
-      const handler = this.#handlers[type] as (message: object) => Promise<Outcome>;
+      const handler = this.#handlers[type] as (message: object) => Promise<LoginOutcome>;
       const outcome = await handler(message);
       await this.#hand(outcome, { id, type: "result", success: true, result: outcome.result });
       this.#parts.observer.answered(type, "ok");
@@ -197,7 +197,7 @@ export class LoginMessages implements FlowHolder {
 
   /** Sends the message. Authenticates the socket if the outcome has an access token. */
   async #hand(
-    { granted }: Outcome,
+    { granted }: LoginOutcome,
     message: Extract<ServerMessage, { readonly type: "result" | "event" }>,
   ): Promise<void> {
     if (!isLive(this.#host.state)) {
@@ -241,7 +241,7 @@ export class LoginMessages implements FlowHolder {
     await this.#push(requestId, { result: abortStep({ id, handler }, "ended_elsewhere") });
   }
 
-  async #push(id: number, outcome: Outcome): Promise<void> {
+  async #push(id: number, outcome: LoginOutcome): Promise<void> {
     await this.#hand(outcome, { id, type: "event", event: outcome.result });
   }
 
@@ -250,7 +250,7 @@ export class LoginMessages implements FlowHolder {
     this.#host.reply({ id, type: "result", success: false, error });
   }
 
-  async #providers(): Promise<Outcome> {
+  async #providers(): Promise<LoginOutcome> {
     const onboarding_required = await this.#parts.onboarding.required();
     const providers = this.#parts.logins
       .providers(this.#host.peer)
@@ -259,14 +259,14 @@ export class LoginMessages implements FlowHolder {
   }
 
   /** The open flow stays until there is a new one: a start that is refused costs nothing. */
-  async #start(message: Params<"auth/login/start">): Promise<Outcome> {
+  async #start(message: Params<"auth/login/start">): Promise<LoginOutcome> {
     const answer = await this.#parts.logins.start(requestOf(message), this.#host.peer, this);
     await this.#tryToAbandonFlow();
     this.#host.allowLogin();
     return this.#entered(answer, message.id, true);
   }
 
-  async #step(message: Params<"auth/login/step">): Promise<Outcome> {
+  async #step(message: Params<"auth/login/step">): Promise<LoginOutcome> {
     const flow = this.#own(message.flow_id);
     const answer = await this.#parts.logins.advance(
       { flowId: flow.id, flowSecret: flow.secret, input: message.user_input },
@@ -275,14 +275,14 @@ export class LoginMessages implements FlowHolder {
     return this.#entered(answer, flow.requestId, false);
   }
 
-  async #cancel(message: Params<"auth/login/cancel">): Promise<Outcome> {
+  async #cancel(message: Params<"auth/login/cancel">): Promise<LoginOutcome> {
     const flow = this.#own(message.flow_id);
     this.#flow = undefined;
     this.#pollTimer.stop();
     return { result: await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret }) };
   }
 
-  async #resume(message: Params<"auth/login/resume">): Promise<Outcome> {
+  async #resume(message: Params<"auth/login/resume">): Promise<LoginOutcome> {
     const request = { flowId: message.flow_id, flowSecret: message.flow_secret };
     const answer = await this.#parts.logins.resume(request, this.#host.peer, this);
     if (this.#flow?.id !== message.flow_id) await this.#tryToAbandonFlow();
@@ -290,7 +290,7 @@ export class LoginMessages implements FlowHolder {
     return this.#entered(answer, message.id, true);
   }
 
-  async #refresh(message: Params<"auth/login/refresh">): Promise<Outcome> {
+  async #refresh(message: Params<"auth/login/refresh">): Promise<LoginOutcome> {
     await this.#refuseConfidential(message.client_id);
     const grant = await this.#parts.sessions.refresh({
       refreshToken: message.refresh_token,
@@ -307,7 +307,7 @@ export class LoginMessages implements FlowHolder {
     if (client?.authMethod !== "none") throw new AuthError("invalid_client");
   }
 
-  async #createOwner(message: Params<"auth/onboarding/create_owner">): Promise<Outcome> {
+  async #createOwner(message: Params<"auth/onboarding/create_owner">): Promise<LoginOutcome> {
     const { user, grant } = await this.#parts.onboarding.createOwnerWithSession({
       setupCode: message.setup_code,
       name: message.name,
@@ -329,7 +329,7 @@ export class LoginMessages implements FlowHolder {
   }
 
   /** Remembers a flow that goes on, and forgets one that ended. */
-  #entered(answer: FlowAnswer, requestId: number, showSecret: boolean): Outcome {
+  #entered(answer: FlowAnswer, requestId: number, showSecret: boolean): LoginOutcome {
     const { step, flowSecret: secret, stepNumber } = answer;
     this.#pollTimer.stop();
     if (step.type === "abort" || step.type === "create_entry") {
@@ -375,7 +375,7 @@ export class LoginMessages implements FlowHolder {
   }
 }
 
-function grantOf(grant: SessionGrant): NonNullable<Outcome["granted"]> {
+function grantOf(grant: SessionGrant): NonNullable<LoginOutcome["granted"]> {
   return { accessToken: grant.access_token, newSession: grant.session_id };
 }
 

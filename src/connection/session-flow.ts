@@ -2,7 +2,7 @@ import type { AbortStep, FlowStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
 import { abortStep } from "../auth/login/flow-steps.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows } from "../auth/login/login-flows.ts";
-import type { Session } from "./session.ts";
+import type { SocketSession } from "./session.ts";
 
 /** The wait after the flow's record could not be read, ms. */
 const readAgainMs = 1_000;
@@ -10,7 +10,7 @@ const readAgainMs = 1_000;
 type Flows = Pick<LoginFlows, "advance" | "cancel" | "next">;
 
 /** The socket that a flow belongs to. */
-export type SessionFlowHost = Pick<Session, "live" | "peer" | "send" | "disposables">;
+export type SessionFlowHost = Pick<SocketSession, "live" | "peer" | "send" | "disposables">;
 
 /** What else is done with the steps of a flow. */
 export interface StepRules {

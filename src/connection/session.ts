@@ -11,7 +11,7 @@ import { StepUp, type StepUpParts } from "./step-up.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
-export type Outcome =
+export type CommandOutcome =
   | { readonly success: true; readonly result: unknown }
   | { readonly success: false; readonly error: ErrorBody };
 
@@ -32,7 +32,7 @@ export interface SessionOutlet {
  * An authenticated socket as commands see it. Only the auth phase makes one. So a command needs no check of the
  * token. It asks for the user's present rights (`users.current`).
  */
-export interface Session {
+export interface SocketSession {
   /** `auth/refresh` renews it. User and session stay the same. */
   readonly principal: Principal;
   readonly peer: Peer;
@@ -73,7 +73,7 @@ export interface Session {
    * sent as the answer to `id` before the close: the revocation is the commit that the command waits for. Returns a
    * function that withdraws it.
    */
-  answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void;
+  answerBeforeCut(id: number, outcome: CommandOutcome, causes: readonly RevocationCause[]): () => void;
 }
 
 /** What a session needs of its connection. */
@@ -98,14 +98,14 @@ export interface SessionParts extends ExpiryParts {
 
 interface LastAnswer {
   readonly id: number;
-  readonly outcome: Outcome;
+  readonly outcome: CommandOutcome;
   readonly causes: readonly CloseName[];
 }
 
 const noFeatures: ReadonlySet<Feature> = new Set();
 
 /** Most sockets never use more than every socket needs. Everything else is created at its first use. */
-export class LiveSession implements Session, HubMember {
+export class LiveSession implements SocketSession, HubMember {
   readonly peer: Peer;
   readonly number: number;
   readonly since: number;
@@ -229,7 +229,7 @@ export class LiveSession implements Session, HubMember {
     this.#expiry?.renew(principal);
   }
 
-  answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void {
+  answerBeforeCut(id: number, outcome: CommandOutcome, causes: readonly RevocationCause[]): () => void {
     const answer: LastAnswer = { id, outcome, causes };
     this.#lastAnswers ??= new Set();
     this.#lastAnswers.add(answer);

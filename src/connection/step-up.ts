@@ -30,7 +30,7 @@ export interface WaitingCommand {
 export interface StepUpParts {
   readonly logins: Pick<LoginFlows, "waysOf" | "start" | "advance" | "cancel" | "next">;
   readonly sessions: Pick<Sessions, "issueAccessToken">;
-  readonly authentication: Pick<Authentication, "admit">;
+  readonly authentication: Pick<Authentication, "authenticateMinted">;
   readonly clock: Clock;
   readonly wheel: Pick<TimerWheel, "set" | "cancel">;
   readonly log: ConnectionLog;
@@ -220,7 +220,7 @@ export class StepUp implements TimerOwner {
     const { sessionId, scope } = this.#host.principal;
     const { peer } = this.#host;
     const grant = await this.#parts.sessions.issueAccessToken(sessionId, { scope, resource: null, peer });
-    const verdict = grant && (await this.#parts.authentication.admit(grant.principal, peer));
+    const verdict = grant && (await this.#parts.authentication.authenticateMinted(grant.principal, peer));
     if (grant === undefined || verdict?.ok !== true) throw new AuthError("unauthorized");
     this.#host.renew(verdict.principal);
     const { tokenExpiresAt, tokenIssuedAt } = verdict.principal;

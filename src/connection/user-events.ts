@@ -10,7 +10,7 @@ import type { Approvals, WaitingApproval } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { OwnEvent } from "./own-events.ts";
-import type { Session } from "./session.ts";
+import type { SocketSession } from "./session.ts";
 
 /**
  * Home Assistant's three user events and Gatehouse's own, for administrators, and `approval_requested`, for
@@ -18,7 +18,7 @@ import type { Session } from "./session.ts";
  */
 export interface UserEvents {
   /** `type` undefined: all of them. Returns a function that ends the subscription. */
-  subscribe(session: Session, id: number, type: string | undefined): () => void;
+  subscribe(session: SocketSession, id: number, type: string | undefined): () => void;
   publish(event: RevocationEvent): void;
   publishApproval(approval: WaitingApproval): void;
 }
@@ -33,7 +33,7 @@ interface ServerEvent {
 }
 
 interface Subscriber {
-  readonly session: Session;
+  readonly session: SocketSession;
   readonly id: number;
   readonly type: string | undefined;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { ConnectionInfo, PresenceEvent } from "../../protocol/commands/presence.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 
 /** How often a suspended socket is looked at, ms. */
 const lookAgainMs = 500;
@@ -10,7 +10,7 @@ const lookAgainMs = 500;
  * kept: the client is told to list again.
  */
 export class PresenceSubscription {
-  readonly #session: Session;
+  readonly #session: SocketSession;
   readonly #id: number;
   /** The id of the subscriber's own connection. */
   readonly #ownId: string;
@@ -18,7 +18,7 @@ export class PresenceSubscription {
   #isWaiting = false;
   #isOver = false;
 
-  constructor(session: Session, id: number, ownId: string) {
+  constructor(session: SocketSession, id: number, ownId: string) {
     this.#session = session;
     this.#id = id;
     this.#ownId = ownId;

@@ -229,7 +229,7 @@ class RunningGateway implements Gateway {
       http,
       httpGate,
       accounting,
-      admit: connections.admit,
+      checkUpgrade: connections.checkUpgrade,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,
       keepAliveMs: config.limits.http_keep_alive_ms,

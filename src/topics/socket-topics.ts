@@ -2,7 +2,7 @@ import type { TopicSubscriptionEnded } from "../../protocol/commands/topics.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Permissions, PermissionsReader, PermissionsWatch } from "../auth/permissions/permissions.ts";
 import type { Codec } from "../codec/codec.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
@@ -34,7 +34,7 @@ const judgedTogether = 4;
 export class SocketTopics implements RightsSource {
   readonly outlet: TopicOutlet;
   readonly #parts: SocketTopicsParts;
-  readonly #session: Session;
+  readonly #session: SocketSession;
   readonly #codec: Codec;
   readonly #subscriptions = new Set<Subscription>();
   /** Undefined before the first use, and after a failure. */
@@ -45,7 +45,7 @@ export class SocketTopics implements RightsSource {
   #mustJudge = false;
 
   /** Throws `unavailable` if the socket is closed. */
-  constructor(parts: SocketTopicsParts, session: Session, onClosed: () => void) {
+  constructor(parts: SocketTopicsParts, session: SocketSession, onClosed: () => void) {
     const { codec } = session;
     if (codec === undefined) throw new AuthError("unavailable", { detail: "the socket was closed" });
     this.#parts = parts;

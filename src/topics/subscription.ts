@@ -1,7 +1,7 @@
 import { segmentsOf } from "../../protocol/topic-pattern.ts";
 import type { Permissions } from "../auth/permissions/permissions.ts";
 import type { Codec } from "../codec/codec.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { SubscriberGroup } from "./subscriber-groups.ts";
 import type { TopicOutlet } from "./topic-outlet.ts";
 
@@ -12,7 +12,7 @@ export interface RightsSource {
 }
 
 export interface SubscriptionOptions {
-  readonly session: Session;
+  readonly session: SocketSession;
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
   readonly caller: RightsSource;
@@ -29,7 +29,7 @@ export interface SubscriptionOptions {
 
 /** One subscription of one socket. */
 export class Subscription {
-  readonly session: Session;
+  readonly session: SocketSession;
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
   /** Whose session it is, at its start. */

@@ -1,6 +1,6 @@
 import type { TopicGap } from "../../protocol/commands/topics.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
-import type { Session, SessionOutlet, SharedOutcome } from "../connection/session.ts";
+import type { SessionOutlet, SharedOutcome, SocketSession } from "../connection/session.ts";
 import { SharedFrames } from "../connection/shared-frames.ts";
 import type { Position } from "./broker.ts";
 import type { Delivery } from "./delivery.ts";
@@ -31,7 +31,7 @@ const messagesPerWrite = 16;
  * socket: what it misses is a gap.
  */
 export class TopicOutlet implements SessionOutlet {
-  readonly #session: Session;
+  readonly #session: SocketSession;
   readonly #codec: Codec;
   readonly #limits: OutletLimits;
   readonly #verdicts: Verdicts;
@@ -48,7 +48,7 @@ export class TopicOutlet implements SessionOutlet {
   #whenRoom: (() => void)[] = [];
 
   constructor(options: {
-    readonly session: Session;
+    readonly session: SocketSession;
     readonly codec: Codec;
     readonly limits: OutletLimits;
     readonly verdicts: Verdicts;

@@ -15,7 +15,7 @@ import type { LogProgress } from "../auth/revocation/log-progress.ts";
 import type { JsonObject } from "../auth/store.ts";
 import { UserMessageRates } from "../connection/message-rate.ts";
 import { isOwnEvent } from "../connection/own-events.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import { type Message, namespaceOf, type Position, type Publisher, type TopicBroker } from "./broker.ts";
 import { Delivery, parsePosition, positionText } from "./delivery.ts";
 import { FanOut } from "./fan-out.ts";
@@ -84,21 +84,21 @@ export interface FiredEvent {
  */
 export interface Topics {
   /** Subscribes the socket until `disposables.dispose(id)`, its close, or the loss of its rights. */
-  subscribe(session: Session, request: SubscribeRequest): Promise<TopicSubscription>;
+  subscribe(session: SocketSession, request: SubscribeRequest): Promise<TopicSubscription>;
   /**
    * Home Assistant's events of this type; undefined: of all. `beginOwn` subscribes to the gateway's own, and returns what
    * ends that.
    */
   subscribeEvents(
-    session: Session,
+    session: SocketSession,
     id: number,
     type: string | undefined,
     beginOwn: () => () => void,
   ): Promise<void>;
   /** Returns the message's position. */
-  publish(session: Session, message: NewMessage): Promise<string>;
+  publish(session: SocketSession, message: NewMessage): Promise<string>;
   /** For administrators; for others `unauthorized`. `not_allowed` for an event that only the gateway fires. */
-  fireEvent(session: Session, event: FiredEvent): Promise<EventContext>;
+  fireEvent(session: SocketSession, event: FiredEvent): Promise<EventContext>;
   /**
    * Over HTTP: all messages or none. Returns their positions. `not_allowed` if the caller may not publish one of them,
    * `rate_limited` for more messages than the sockets of a user may send.
@@ -132,7 +132,7 @@ class NodeTopics implements Topics {
   readonly #gate: RightsGate;
   readonly #socketParts: SocketTopicsParts;
   readonly #replayParts: ReplayParts;
-  readonly #sockets = new Map<Session, SocketTopics>();
+  readonly #sockets = new Map<SocketSession, SocketTopics>();
   /** Of messages over HTTP; those on sockets are counted with every other message. */
   readonly #rates: UserMessageRates;
   /** Of messages that are delivered again, to a user's subscriptions on this node. */
@@ -183,7 +183,7 @@ class NodeTopics implements Topics {
     return this.#groups.subscriptions;
   }
 
-  async subscribe(session: Session, request: SubscribeRequest): Promise<TopicSubscription> {
+  async subscribe(session: SocketSession, request: SubscribeRequest): Promise<TopicSubscription> {
     const { id, pattern, last = false, conflate = false } = request;
     const namespace = namespaceToFollow(pattern);
     if (last && namespace === undefined)
@@ -215,7 +215,7 @@ class NodeTopics implements Topics {
   }
 
   async subscribeEvents(
-    session: Session,
+    session: SocketSession,
     id: number,
     type: string | undefined,
     beginOwn: () => () => void,
@@ -236,7 +236,7 @@ class NodeTopics implements Topics {
     session.disposables.add(id, () => socket.end(subscription));
   }
 
-  async publish(session: Session, message: NewMessage): Promise<string> {
+  async publish(session: SocketSession, message: NewMessage): Promise<string> {
     requireControl(await this.#socketOf(session).permissions(), message);
     const publisher = publisherOf(session.principal);
     this.#requireRoomFor(publisher);
@@ -258,7 +258,7 @@ class NodeTopics implements Topics {
     return (await this.#publishing.publish(publications)).map(positionText);
   }
 
-  async fireEvent(session: Session, event: FiredEvent): Promise<EventContext> {
+  async fireEvent(session: SocketSession, event: FiredEvent): Promise<EventContext> {
     const { isAdmin } = await this.#socketOf(session).permissions();
     return await this.#fire(isAdmin, publisherOf(session.principal), event);
   }
@@ -299,7 +299,7 @@ class NodeTopics implements Topics {
       throw new AuthError("overloaded", { detail: "too many messages wait to be handed out" });
   }
 
-  #socketOf(session: Session): SocketTopics {
+  #socketOf(session: SocketSession): SocketTopics {
     let socket = this.#sockets.get(session);
     if (socket === undefined) {
       socket = new SocketTopics(this.#socketParts, session, () => this.#sockets.delete(session));
@@ -313,7 +313,7 @@ class NodeTopics implements Topics {
     if (!this.#verdicts.mayReadSomeOf(permissions, pattern)) throw new AuthError("unauthorized");
   }
 
-  #requireRoom({ principal }: Session): void {
+  #requireRoom({ principal }: SocketSession): void {
     const { subscriptions, subscriptionsPerUser } = this.#options.limits;
     if (this.subscriptions >= subscriptions)
       throw new AuthError("overloaded", { detail: "this node has as many subscriptions as it may" });

@@ -6,7 +6,7 @@ import type { TlsPair } from "./tls.ts";
 /** Accounting of TCP peers before any handler is asked. Addresses are those of the TCP peers. */
 export interface PeerAccounting {
   /**
-   * The transport or `admit` refused a request, or what came was none. `header`: of what could be read of it. Not
+   * The transport or `checkUpgrade` refused a request, or what came was none. `header`: of what could be read of it. Not
    * called for what the request gate refused, nor if a library drops such a connection silently.
    */
   refused(address: string, header: HeaderLookup): void;
@@ -22,13 +22,13 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Upgrades of this path go to `admit`. Every other request is HTTP. */
+  /** Upgrades of this path go to `checkUpgrade`. Every other request is HTTP. */
   readonly socketPath: string;
-  readonly admit: CheckUpgrade;
+  readonly checkUpgrade: CheckUpgrade;
   readonly http: HttpHandler;
   /** Asked before the body of an HTTP request is read. Without it, every request is let in. */
   readonly httpGate?: HttpGate;
-  /** Called for work that neither `admit` nor the request gate sees. */
+  /** Called for work that neither `checkUpgrade` nor the request gate sees. */
   readonly accounting?: PeerAccounting;
   /** The largest WebSocket message in bytes. A larger one closes with 1009. */
   readonly maxMessageBytes: number;

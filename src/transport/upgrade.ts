@@ -34,7 +34,7 @@ export function asksForWebSocket(headers: {
   return upgrade?.toLowerCase() === "websocket" && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? "");
 }
 
-/** Why an upgrade is refused before `admit` is asked (RFC 6455 section 4.2.1). Undefined if it is not. */
+/** Why an upgrade is refused before `checkUpgrade` is asked (RFC 6455 section 4.2.1). Undefined if it is not. */
 export function upgradeRefusal(
   request: Pick<RequestHead, "method" | "path" | "fields" | "isHttp10">,
   socketPath: string,
@@ -75,11 +75,11 @@ const badTarget = refusal(400, "Malformed request target");
 
 /**
  * The decision on one upgrade, the same on every transport: framing, path, handshake, then the gateway's own answer.
- * A subprotocol that was not offered is not chosen. If `admit` throws, that is reported and answered 500.
+ * A subprotocol that was not offered is not chosen. If `checkUpgrade` throws, that is reported and answered 500.
  */
 export function decideUpgrade(
   head: RequestHead | undefined,
-  options: { readonly socketPath: string; readonly admit: CheckUpgrade },
+  options: { readonly socketPath: string; readonly checkUpgrade: CheckUpgrade },
   onError: (error: unknown) => void,
 ): Verdict {
   if (head === undefined) return { accept: false, ...badTarget };
@@ -87,11 +87,11 @@ export function decideUpgrade(
   if (refused !== undefined) return { accept: false, ...refused };
   const request = upgradeRequestOf(head);
   try {
-    const admission = options.admit(request);
+    const admission = options.checkUpgrade(request);
     if (!admission.accept) return { ...admission, headers: { ...dataHeaders, ...admission.headers } };
     const { subprotocol } = admission;
     if (subprotocol === undefined || request.subprotocols.includes(subprotocol)) return admission;
-    onError(new Error("admit chose a subprotocol that was not offered"));
+    onError(new Error("checkUpgrade chose a subprotocol that was not offered"));
     return { ...admission, subprotocol: undefined };
   } catch (error) {
     onError(error);

@@ -95,7 +95,10 @@ function lineOf({ seed, schedule, history, violations, stalledMs }: RunResult): 
   return `seed ${seed}: ${verdict}, ${operations} operations, stalled ${stalledMs} ms; ${faults}`;
 }
 
-function report({ seed, history, violations, output }: RunResult, { out, shape, nodes, kills }: Settings): void {
+function report(
+  { seed, history, violations, output }: RunResult,
+  { out, shape, nodes, kills }: Settings,
+): void {
   mkdirSync(out, { recursive: true });
   const file = path.join(out, `${shape}-${seed}.jsonl`);
   const logFile = path.join(out, `${shape}-${seed}.log`);

@@ -198,7 +198,7 @@ describe("sockets", () => {
           return verdict;
         },
         inspect: (token, peer) => real.inspect(token, peer),
-        admit: (principal, peer) => real.admit(principal, peer),
+        authenticateMinted: (principal, peer) => real.authenticateMinted(principal, peer),
         recheck: (principal) => real.recheck(principal),
         review: (callers) => real.review(callers),
       }),

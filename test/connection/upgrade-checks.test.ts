@@ -20,7 +20,7 @@ const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
   ...more,
 });
 
-function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
+function checkWith(more: Partial<UpgradeChecksOptions> = {}) {
   return createUpgradeChecks({
     wires: [createWireFormat(createJsonCodec()), createWireFormat(createMsgpackCodec())],
     originAllowed: createOriginPolicy([]),
@@ -40,15 +40,15 @@ function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
 }
 
 /** The status and code of a refusal, or "101" and the subprotocol. */
-function verdict(admission: ReturnType<ReturnType<typeof admitWith>>): string {
+function verdict(admission: ReturnType<ReturnType<typeof checkWith>>): string {
   if (admission.accept) return `101 ${admission.subprotocol ?? ""}`.trim();
   return `${admission.status} ${(JSON.parse(admission.body) as { code: string }).code}`;
 }
 
 describe("admission", () => {
   it("chooses the first offered subprotocol that it knows, and JSON without one", () => {
-    const admit = admitWith();
-    const chosen = (subprotocols: string[]) => verdict(admit(request({ subprotocols })));
+    const checkUpgrade = checkWith();
+    const chosen = (subprotocols: string[]) => verdict(checkUpgrade(request({ subprotocols })));
     expect(chosen([])).toBe("101");
     expect(chosen(["gatehouse.v2.json", "gatehouse.v1.json"])).toBe("101 gatehouse.v1.json");
     expect(chosen(["gatehouse.v1.msgpack"])).toBe("101 gatehouse.v1.msgpack");
@@ -58,7 +58,7 @@ describe("admission", () => {
   });
 
   it("refuses a token in the URL under any of its names, however it is spelled", () => {
-    const admit = admitWith();
+    const checkUpgrade = checkWith();
     for (const query of [
       "access_token=a",
       "x=1&token=a",
@@ -68,24 +68,24 @@ describe("admission", () => {
       "access%5Ftoken=a",
       "access_token",
     ])
-      expect([query, verdict(admit(request({ query })))]).toEqual([query, "400 token_in_url"]);
-    expect(verdict(admit(request({ query: "latest&v=3" })))).toBe("101");
+      expect([query, verdict(checkUpgrade(request({ query })))]).toEqual([query, "400 token_in_url"]);
+    expect(verdict(checkUpgrade(request({ query: "latest&v=3" })))).toBe("101");
   });
 
   it("never repeats the token in the answer", () => {
-    const admission = admitWith()(request({ query: "access_token=canary-7f31" }));
+    const admission = checkWith()(request({ query: "access_token=canary-7f31" }));
     expect(JSON.stringify(admission)).not.toContain("canary");
   });
 
   it("knows one path", () => {
     for (const path of ["/", "/api/websocket/", "/API/websocket", "/api//websocket"])
-      expect(verdict(admitWith()(request({ path })))).toBe("404 not_found");
+      expect(verdict(checkWith()(request({ path })))).toBe("404 not_found");
   });
 
   it("refuses while it drains, and when there is no room", () => {
-    expect(verdict(admitWith({ draining: () => true })(request()))).toBe("503 unavailable");
-    expect(verdict(admitWith({ roomFor: () => "full" })(request()))).toBe("503 overloaded");
-    const full = admitWith({ roomFor: () => "address_full" })(request());
+    expect(verdict(checkWith({ draining: () => true })(request()))).toBe("503 unavailable");
+    expect(verdict(checkWith({ roomFor: () => "full" })(request()))).toBe("503 overloaded");
+    const full = checkWith({ roomFor: () => "address_full" })(request());
     expect(verdict(full)).toBe("429 rate_limited");
     expect(full).toMatchObject({ headers: { "retry-after": "5" } });
   });
@@ -177,11 +177,11 @@ describe("registry", () => {
     expect([registry.roomFor("a"), registry.roomFor("b")]).toEqual(["address_full", "free"]);
     registry.enter(members[2], "b");
     expect(registry.roomFor("c")).toBe("full");
-    registry.authenticated("a");
+    registry.countAuthenticated("a");
     expect([registry.roomFor("a"), registry.unauthenticated]).toEqual(["free", 2]);
-    registry.authenticated("b");
+    registry.countAuthenticated("b");
     registry.enter(members[3], "c");
-    registry.authenticated("c");
+    registry.countAuthenticated("c");
     registry.enter(members[4], "c");
     expect(registry.roomFor("d")).toBe("full");
     registry.leave(members[0], "a", true);

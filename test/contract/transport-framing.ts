@@ -165,7 +165,7 @@ export function refusalFacts(fact: Fact): void {
     throw new Error("broken");
   };
   fact("refuses in the shape of every other error: code, headers, the end of the connection", async (rig) => {
-    const gate = await rig.start({ admit: broken, http: broken });
+    const gate = await rig.start({ checkUpgrade: broken, http: broken });
     const asked = rig.capabilities.answersUnparsable ? [...refusals, ...unparsable] : refusals;
     for (const [what, text, status, code] of asked) {
       const answer = await ask(gate.at, text);
@@ -184,8 +184,8 @@ export function refusalFacts(fact: Fact): void {
       upgraded: () => undefined,
       accepts: () => true,
     };
-    const admit = () => ({ accept: false, status: 403, headers: {}, body: "no" }) as const;
-    const gate = await rig.start({ accounting, admit });
+    const checkUpgrade = () => ({ accept: false, status: 403, headers: {}, body: "no" }) as const;
+    const gate = await rig.start({ accounting, checkUpgrade });
     await ask(gate.at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     expect(told).toEqual([]);
     const marked = (text: string) => text.replace("\r\n\r\n", "\r\nX-Mark: here\r\n\r\n");
@@ -204,8 +204,9 @@ export function refusalFacts(fact: Fact): void {
 
   fact("puts the security headers on a refused admission too", async (rig) => {
     const headers = { "x-why": "origin", connection: "close" };
-    const admit = () => ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "no" }) as const;
-    const gate = await rig.start({ admit });
+    const checkUpgrade = () =>
+      ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "no" }) as const;
+    const gate = await rig.start({ checkUpgrade });
     const fields = fieldsOf(await ask(gate.at, upgradeText(socketPath)));
     const { "content-type": _, "cache-control": __, ...secure } = refusalFields;
     expect(fields).toMatchObject({ ...secure, ...headers });

@@ -163,14 +163,14 @@ export class Gate {
       socketPath,
       maxMessageBytes,
       maxBodyBytes,
-      admit: (request) => this.#admit(request, react, subprotocol),
+      checkUpgrade: (request) => this.#checkUpgrade(request, react, subprotocol),
       http: async (request) => reply(`served ${request.url.pathname}`),
       tls: this.#tls,
       ...listen,
     });
   }
 
-  #admit(
+  #checkUpgrade(
     request: UpgradeRequest,
     react: Reactions,
     subprotocol: GateOptions["subprotocol"],

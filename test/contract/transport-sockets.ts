@@ -110,7 +110,12 @@ export function upgradeFacts(fact: Fact): void {
 
   fact("refuses with the admission's status, headers and body", async (rig) => {
     const gate = await rig.start({
-      admit: () => ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "not from there" }),
+      checkUpgrade: () => ({
+        accept: false,
+        status: 403,
+        headers: { "x-why": "origin" },
+        body: "not from there",
+      }),
     });
     const refused = await rig.connect(gate).then(
       () => undefined,
@@ -129,14 +134,14 @@ export function upgradeFacts(fact: Fact): void {
     expect(gate.upgrades).toEqual([]);
   });
 
-  fact("answers 500 and reports it when admit throws", async (rig) => {
+  fact("answers 500 and reports it when the check of the upgrade throws", async (rig) => {
     const gate = await rig.start({
-      admit: () => {
-        throw new Error("broken admit");
+      checkUpgrade: () => {
+        throw new Error("broken check");
       },
     });
     await expect(rig.connect(gate)).rejects.toMatchObject({ status: 500 });
-    expect(gate.errors).toMatchObject([{ message: "broken admit" }]);
+    expect(gate.errors).toMatchObject([{ message: "broken check" }]);
   });
 
   fact("never echoes a subprotocol that was not offered", async (rig) => {

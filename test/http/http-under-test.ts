@@ -116,7 +116,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     host: "memory",
     port: 0,
     socketPath: "/none",
-    admit: () => ({ accept: false, status: 404, headers: {}, body: "" }),
+    checkUpgrade: () => ({ accept: false, status: 404, headers: {}, body: "" }),
     http,
     maxMessageBytes: 0,
     maxBodyBytes: 100_000,

@@ -93,7 +93,7 @@ export function connectionRig(
       address,
       subprotocols: [],
     };
-    const admission = connections.admit(request);
+    const admission = connections.checkUpgrade(request);
     if (!admission.accept) throw new AuthError("overloaded", { detail: String(admission.status) });
     const socket = fakeSocket();
     const handler = admission.handler(socket);

@@ -91,7 +91,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     host: "127.0.0.1",
     port: 0,
     socketPath: "/api/websocket",
-    admit: connections.admit,
+    checkUpgrade: connections.checkUpgrade,
     http: async () => ({ status: 404, headers: {}, body: "" }),
     maxMessageBytes: 65_536,
     maxBodyBytes: 65_536,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import type { Permissions } from "../../src/auth/permissions/permissions.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
-import type { Session, SharedOutcome } from "../../src/connection/session.ts";
+import type { SharedOutcome, SocketSession } from "../../src/connection/session.ts";
 import type { Message } from "../../src/topics/broker.ts";
 import { FanOut } from "../../src/topics/fan-out.ts";
 import { SubscriberGroups } from "../../src/topics/subscriber-groups.ts";
@@ -52,7 +52,7 @@ class Reader {
         if (this.outcome === "sent") for (const frame of frames) this.#hear(frame);
         return this.outcome;
       },
-    } as unknown as Session;
+    } as unknown as SocketSession;
     const outlet = new TopicOutlet({
       session,
       codec,

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import type { Permissions } from "../../src/auth/permissions/permissions.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
-import type { Session } from "../../src/connection/session.ts";
+import type { SocketSession } from "../../src/connection/session.ts";
 import { Delivery } from "../../src/topics/delivery.ts";
 import { SubscriberGroups } from "../../src/topics/subscriber-groups.ts";
 import { Subscription } from "../../src/topics/subscription.ts";
@@ -51,7 +51,7 @@ function conflating() {
       for (const frame of frames) sent.push(JSON.parse(frame));
       return "sent";
     },
-  } as unknown as Session;
+  } as unknown as SocketSession;
   const outlet = new TopicOutlet({
     session,
     codec,

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
-import { DetachedFlows } from "./detached-flows.ts";
+import { DetachedFlowIndex } from "./detached-flow-index.ts";
 import type { FlowHolder } from "./login-flows.ts";
 
 export interface OpenFlowLimits {
@@ -40,7 +40,7 @@ export class OpenFlows {
   readonly #clock: Clock;
   readonly #limits: OpenFlowLimits;
   readonly #flows = new Map<string, OpenFlow>();
-  readonly #detached = new DetachedFlows();
+  readonly #detached = new DetachedFlowIndex();
   readonly #byAwaitedUser = new Map<string, Set<string>>();
 
   constructor(options: { readonly clock: Clock; readonly limits: OpenFlowLimits }) {

@@ -13,8 +13,8 @@ import {
   type Store,
   unlessConflict,
 } from "../store.ts";
-import { deleteGroupStep, putGroupStep } from "./group-changes.ts";
 import { createGroupMembers, type GroupMembers, type GroupMembersOptions } from "./group-members.ts";
+import { deleteGroupStep, putGroupStep } from "./group-steps.ts";
 import type { KnownGroup } from "./group-table.ts";
 import { groupNotFound, requireGroup } from "./group-versions.ts";
 import type { KnownGroups } from "./known-groups.ts";

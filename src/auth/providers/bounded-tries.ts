@@ -20,7 +20,7 @@ export function queuePlaceOf(username: string, { peer, known, device }: Provider
 }
 
 interface Waiting {
-  readonly admit: () => void;
+  readonly begin: () => void;
   readonly refuse: () => void;
   refused: boolean;
 }
@@ -41,7 +41,7 @@ export class BoundedTries {
       const timer = setTimeout(() => waiting.refuse(), longestWaitMs);
       const waiting: Waiting = {
         refused: false,
-        admit() {
+        begin() {
           clearTimeout(timer);
           resolve();
         },
@@ -73,7 +73,7 @@ export class BoundedTries {
         continue;
       }
       this.#running += 1;
-      next.item.admit();
+      next.item.begin();
     }
   }
 }

@@ -1,9 +1,9 @@
 import { type Static, Type } from "typebox";
 
-import { commandLineType } from "./command-line/type.ts";
+import { commandLineProviderType } from "./command-line/type.ts";
 import { headerProviderType } from "./header/type.ts";
-import { homeAssistantType } from "./homeassistant/type.ts";
-import { ldapType } from "./ldap/type.ts";
+import { homeAssistantProviderType } from "./homeassistant/type.ts";
+import { ldapProviderType } from "./ldap/type.ts";
 import { loadModule, moduleProviderType } from "./module/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
 import { passkeyProviderType } from "./passkey/type.ts";
@@ -15,25 +15,25 @@ import {
   filesIn,
   type NamedFile,
 } from "./provider-type.ts";
-import { trustedNetworksType } from "./trusted-networks/type.ts";
+import { trustedNetworksProviderType } from "./trusted-networks/type.ts";
 
 /** Every type of provider that the configuration knows: a new one is a folder, and a line in each of these two. */
 export const providerTypes = {
-  homeassistant: homeAssistantType,
-  command_line: commandLineType,
-  ldap: ldapType,
+  homeassistant: homeAssistantProviderType,
+  command_line: commandLineProviderType,
+  ldap: ldapProviderType,
   oidc: oidcProviderType,
-  trusted_networks: trustedNetworksType,
+  trusted_networks: trustedNetworksProviderType,
   header: headerProviderType,
   passkey: passkeyProviderType,
   module: moduleProviderType,
 };
 export const ProviderEntry = Type.Union([
-  homeAssistantType.entry,
-  commandLineType.entry,
-  ldapType.entry,
+  homeAssistantProviderType.entry,
+  commandLineProviderType.entry,
+  ldapProviderType.entry,
   oidcProviderType.entry,
-  trustedNetworksType.entry,
+  trustedNetworksProviderType.entry,
   headerProviderType.entry,
   passkeyProviderType.entry,
   moduleProviderType.entry,

@@ -39,7 +39,6 @@ export interface Lease {
   /** The lease is not held from now on, whatever renews it, until `recover`. */
   break(): void;
   recover(): void;
-  readonly broken: boolean;
 }
 
 export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards): Lease {
@@ -72,9 +71,6 @@ export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards
     },
     recover() {
       broken = false;
-    },
-    get broken() {
-      return broken;
     },
   };
 }

@@ -21,6 +21,7 @@ import {
   type Store,
   type StoredRecord,
 } from "../store.ts";
+import { chunksOf } from "./chunks.ts";
 import type { LogWriter } from "./log-writer.ts";
 import type { EpochTarget, RevokeTarget } from "./receipt.ts";
 
@@ -125,7 +126,9 @@ const chunkSize = 250;
  */
 export function createSessionRevoker({ store, clock, logWriter }: RevokeTools) {
   return async (target: SessionsTarget, request: RevokeRequest): Promise<RevokeOutcome> => {
-    const chunks = chunksOf([...new Set(target.sessionIds)]);
+    const ids = [...new Set(target.sessionIds)];
+    // Without any, the commit still carries `also`.
+    const chunks = ids.length === 0 ? [[]] : chunksOf(ids, chunkSize);
     const commits: Committed[] = [];
     let revoked = 0;
     for (const [place, sessionIds] of chunks.entries()) {
@@ -210,11 +213,4 @@ function revokeSessionsStep(
     log: [{ ...event }],
     durable: true,
   };
-}
-
-function chunksOf(ids: readonly string[]): readonly (readonly string[])[] {
-  const chunks: string[][] = [];
-  for (let start = 0; start < ids.length; start += chunkSize)
-    chunks.push(ids.slice(start, start + chunkSize));
-  return chunks.length === 0 ? [[]] : chunks;
 }

@@ -123,14 +123,14 @@ export function createRevocationView(options: {
   const knowsRights = options.disabledSafeguards?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
   /** The highest commit number that is known. A token with a higher epoch is not trusted. */
-  let newest = 0;
-  let latest = 0;
+  let highestVersion = 0;
+  let highestTime = 0;
   let invalidationCount = 0;
 
   // Entries are kept as long by a clock that was set back: tokens may carry its later times.
   const lookAtClock = () => {
     const now = clock.now();
-    latest = Math.max(latest, now);
+    highestTime = Math.max(highestTime, now);
     floor = Math.max(floor, now - reachMs);
     return now;
   };
@@ -162,19 +162,21 @@ export function createRevocationView(options: {
       );
       // An epoch from the future would survive every coming revocation. It belongs to a forged token, or to one that
       // another node issued a moment ago. The store decides.
-      return judgement.state === "live" && principal.epoch > newest ? { state: "unknown" } : judgement;
+      return judgement.state === "live" && principal.epoch > highestVersion
+        ? { state: "unknown" }
+        : judgement;
     },
     apply(event, entry) {
       cache.expire(lookAtClock());
-      newest = Math.max(newest, entry.version);
-      if (!cache.isNew(entry, latest)) return undefined;
-      const change = cache.apply(event, entry, latest);
+      highestVersion = Math.max(highestVersion, entry.version);
+      if (!cache.isNew(entry, highestTime)) return undefined;
+      const change = cache.apply(event, entry, highestTime);
       floor = Math.max(floor, cache.evictedAt + clockMarginMs);
       return knowsRights ? change : change && dropRights(change);
     },
     completeSince(since) {
       // The log was read up to the present, and commit numbers are microseconds of the store's clock.
-      newest = Math.max(newest, Math.floor(lookAtClock() * 1_000));
+      highestVersion = Math.max(highestVersion, Math.floor(lookAtClock() * 1_000));
       const start = since + clockMarginMs;
       if (floor !== Number.POSITIVE_INFINITY && start <= floor) return;
       const known = floor === Number.POSITIVE_INFINITY ? cache.evictedAt + clockMarginMs : floor;

@@ -3,7 +3,7 @@ import { afterEach, expect, it } from "vitest";
 import { createFactors, type FactorEntry } from "../../../src/auth/factors/factor-types.ts";
 import type { StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
-import { trustedNetworksType } from "../../../src/auth/providers/trusted-networks/type.ts";
+import { trustedNetworksProviderType } from "../../../src/auth/providers/trusted-networks/type.ts";
 import { parseAddressRanges } from "../../../src/net/address-ranges.ts";
 import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { SoftwareAuthenticator } from "../../support/software-authenticator.ts";
@@ -34,7 +34,7 @@ async function start(factors: readonly FactorEntry[]) {
       const configured = { ...tools, factors, trustedProxies: parseAddressRanges([]), loaded: new Map() };
       return [
         createHomeAssistantProvider(tools),
-        ...[entry, kiosk].map((each) => trustedNetworksType.create(each, configured)),
+        ...[entry, kiosk].map((each) => trustedNetworksProviderType.create(each, configured)),
       ];
     },
   });

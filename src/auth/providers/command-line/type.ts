@@ -55,7 +55,7 @@ const entry = entrySchema(type, {
 });
 
 /** A program that says whether a name and a password belong together. */
-export const commandLineType = {
+export const commandLineProviderType = {
   entry,
   create: (
     { id, name, command, args, meta, timeout_ms, concurrent, new_users }: Frozen<Static<typeof entry>>,

@@ -7,7 +7,7 @@ import { createHomeAssistantProvider } from "./provider.ts";
 const entry = entrySchema(localType, {});
 
 /** Login names and passwords of this installation. */
-export const homeAssistantType = {
+export const homeAssistantProviderType = {
   entry,
   create: ({ id, name }: Static<typeof entry>, tools: ProviderTools) =>
     createHomeAssistantProvider({ ...tools, id: id ?? null, name }),

@@ -71,7 +71,7 @@ const entry = entrySchema(type, {
 type Entry = Frozen<Static<typeof entry>>;
 
 /** People of a directory (RFC 4511). */
-export const ldapType = {
+export const ldapProviderType = {
   entry,
   problem: (given: Entry) => tlsProblem(given) ?? lookupProblem(given) ?? groupProblem(given),
   create: (given: Entry) =>

@@ -44,7 +44,7 @@ const entry = entrySchema(type, {
 type Entry = Frozen<Static<typeof entry>>;
 
 /** People on certain networks, who say who they are. */
-export const trustedNetworksType = {
+export const trustedNetworksProviderType = {
   entry,
   problem({ trusted_networks, trusted_users = {} }: Entry): string | undefined {
     for (const [place, network] of trusted_networks.entries()) {

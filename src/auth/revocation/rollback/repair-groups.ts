@@ -1,5 +1,5 @@
-import { repeatGroupStep } from "../../permissions/group-changes.ts";
 import { parseGroup } from "../../permissions/group-record.ts";
+import { repeatGroupStep } from "../../permissions/group-steps.ts";
 import type { GroupState, GroupTable } from "../../permissions/group-table.ts";
 import { recordKeys } from "../../record-keys.ts";
 import { readRecord, type Store } from "../../store.ts";

@@ -4,6 +4,7 @@ import { type FoundSession, findReadableSession } from "../../sessions/session-r
 import { createdVersionOf, epochChecks, parseSession, sessionPut } from "../../sessions/session-record.ts";
 import type { Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
+import { chunksOf } from "../chunks.ts";
 import type { RaisedEpoch, RevocationCache, RevokedSession } from "../revocation-cache.ts";
 import {
   type RecordRepairTools,
@@ -37,7 +38,7 @@ const maxAttempts = 10;
 export async function repairRollback(tools: RepairTools): Promise<number> {
   const sessions = [...tools.cache.sessions.entries()];
   const users = [...tools.cache.users.entries()];
-  for (const batch of batchesOf(sessions)) await restoreTombstones(tools, batch);
+  for (const batch of chunksOf(sessions, batchSize)) await restoreTombstones(tools, batch);
   const raises = [
     ...users
       .filter(([, raised]) => raised.except === null)
@@ -45,13 +46,13 @@ export async function repairRollback(tools: RepairTools): Promise<number> {
     ...[...tools.cache.clients.entries()].map(([clientId, raised]) => raiseClientEpochStep(clientId, raised)),
     ...[...tools.cache.everybody.entries()].map(([, raised]) => raiseAllEpochStep(raised)),
   ];
-  for (const batch of batchesOf(raises)) await commit(tools, mergeSteps(...batch));
+  for (const batch of chunksOf(raises, batchSize)) await commit(tools, mergeSteps(...batch));
   const spared = users.filter(hasException);
   for (const [userId, raised] of spared) await restoreEpochSparing(tools, userId, raised);
   let records = await repairOwner(tools, [...tools.cache.owner.entries()]);
-  for (const batch of batchesOf([...tools.cache.rightsDecisions.entries()]))
+  for (const batch of chunksOf([...tools.cache.rightsDecisions.entries()], batchSize))
     records += await repairUsers(tools, batch);
-  for (const batch of batchesOf([...tools.cache.loginChanges.entries()]))
+  for (const batch of chunksOf([...tools.cache.loginChanges.entries()], batchSize))
     records += await repairLogins(tools, batch);
   records += await repairOthers(tools);
   return sessions.length + raises.length + spared.length + records;
@@ -144,11 +145,4 @@ function rewriteSparedStep(found: FoundSession | undefined, userId: string, epoc
 
 async function commit(tools: RepairTools, step: Step): Promise<boolean> {
   return (await tools.logWriter.commit({ ...step, durable: true })).ok;
-}
-
-function batchesOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
-  const batches: (readonly Item[])[] = [];
-  for (let start = 0; start < items.length; start += batchSize)
-    batches.push(items.slice(start, start + batchSize));
-  return batches;
 }

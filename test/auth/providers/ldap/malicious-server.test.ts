@@ -6,11 +6,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { AuthError } from "../../../../src/auth/errors.ts";
 import { withConnection } from "../../../../src/auth/providers/ldap/connection.ts";
 import { ResponseGuard } from "../../../../src/auth/providers/ldap/response-guard.ts";
-import { ldapType } from "../../../../src/auth/providers/ldap/type.ts";
+import { ldapProviderType } from "../../../../src/auth/providers/ldap/type.ts";
 import { eventually } from "../../../support/eventually.ts";
 import { within } from "../../../support/within.ts";
 
-type Entry = Parameters<typeof ldapType.create>[0];
+type Entry = Parameters<typeof ldapProviderType.create>[0];
 
 /** BER: a tag and its content, with a length of one to five bytes. */
 function ber(tag: number, ...parts: readonly (Buffer | string)[]): Buffer {
@@ -69,7 +69,7 @@ async function listen(
 }
 
 async function outcome(url: string, more: Partial<Entry> = {}) {
-  const provider = ldapType.create({
+  const provider = ldapProviderType.create({
     type: "ldap",
     url,
     user_dn: "uid={username},dc=test",

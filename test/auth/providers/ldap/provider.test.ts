@@ -3,14 +3,14 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { AuthError } from "../../../../src/auth/errors.ts";
-import { ldapType } from "../../../../src/auth/providers/ldap/type.ts";
+import { ldapProviderType } from "../../../../src/auth/providers/ldap/type.ts";
 import type { ProviderContext } from "../../../../src/auth/providers/provider.ts";
 import { makeCertificateFiles } from "../../../support/certificate.ts";
 import { admin, type LdapServer, startLdap, suffix } from "../../../support/ldap-server.ts";
 import { type TemporaryFolder, temporaryFolder } from "../../../support/temporary-folder.ts";
 import { within } from "../../../support/within.ts";
 
-type Entry = Parameters<typeof ldapType.create>[0];
+type Entry = Parameters<typeof ldapProviderType.create>[0];
 const people = `ou=people,${suffix}`;
 const groups = `ou=groups,${suffix}`;
 const refused = { kind: "form", errors: { base: "invalid_auth" } };
@@ -47,8 +47,8 @@ const bySearch = (): Entry => ({
 });
 
 async function logIn(entry: Entry, username: string, password: string) {
-  expect(ldapType.problem(entry)).toBeUndefined();
-  const provider = ldapType.create({ timeout_ms: 8_000, ...entry });
+  expect(ldapProviderType.problem(entry)).toBeUndefined();
+  const provider = ldapProviderType.create({ timeout_ms: 8_000, ...entry });
   return await within(provider.advance("init", { username, password }, {}, context), "the directory");
 }
 async function failure(work: Promise<unknown>) {
@@ -175,7 +175,7 @@ it("a name that was given to somebody else is another person", async () => {
 });
 
 it("spellings that the directory takes for one name have one counter", () => {
-  const provider = ldapType.create(byDn());
+  const provider = ldapProviderType.create(byDn());
   const name = (username: string) => provider.guessedName?.("init", { username });
   for (const spelling of [" ADA", "ada ", "\u00e1da", "\uff41da", "a\u0301da"])
     expect(name(spelling)).toBe("ada");
@@ -193,7 +193,7 @@ it("a name with characters that directories ignore is refused without a question
 describe("an entry of the configuration", () => {
   const problem = (more: Partial<Entry>, without: readonly (keyof Entry)[] = []) => {
     const entry: Entry = { ...bySearch(), ...more };
-    return ldapType.problem(
+    return ldapProviderType.problem(
       Object.fromEntries(
         Object.entries(entry).filter(([key]) => !without.includes(key as keyof Entry)),
       ) as Entry,

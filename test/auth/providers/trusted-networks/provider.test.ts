@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 
 import type { User } from "../../../../src/auth/model.ts";
-import { trustedNetworksType } from "../../../../src/auth/providers/trusted-networks/type.ts";
+import { trustedNetworksProviderType } from "../../../../src/auth/providers/trusted-networks/type.ts";
 import { parseAddressRanges } from "../../../../src/net/address-ranges.ts";
 import { userOf } from "../../../support/people.ts";
 
-type Entry = Parameters<typeof trustedNetworksType.create>[0];
-type Tools = Parameters<typeof trustedNetworksType.create>[1];
+type Entry = Parameters<typeof trustedNetworksProviderType.create>[0];
+type Tools = Parameters<typeof trustedNetworksProviderType.create>[1];
 
 const id = (digit: string) => digit.repeat(32);
 const people = [
@@ -43,8 +43,8 @@ function create(
     trusted_networks: ["192.168.0.0/16", "fd00::/8"],
     ...more,
   };
-  expect(trustedNetworksType.problem(entry)).toBeUndefined();
-  return trustedNetworksType.create(entry, tools);
+  expect(trustedNetworksProviderType.problem(entry)).toBeUndefined();
+  return trustedNetworksProviderType.create(entry, tools);
 }
 
 const inside = "192.168.1.20";
@@ -146,7 +146,11 @@ describe("trusted networks", () => {
 
   it("are refused when a network is none, with its place", () => {
     const problem = (more: Partial<Entry>) =>
-      trustedNetworksType.problem({ type: "trusted_networks", trusted_networks: ["10.0.0.0/8"], ...more });
+      trustedNetworksProviderType.problem({
+        type: "trusted_networks",
+        trusted_networks: ["10.0.0.0/8"],
+        ...more,
+      });
     expect(problem({ trusted_networks: ["10.0.0.0/8", "home"] })).toBe(
       "has a wrong trusted_networks: entry 2 is not an IP address or CIDR network",
     );

@@ -2,7 +2,7 @@
  * Login flows that no socket waits for, by address. Those of one address are in the order in which they were
  * detached.
  */
-export class DetachedFlows {
+export class DetachedFlowIndex {
   readonly #byAddress = new Map<string, Set<string>>();
   /** Addresses by their number of flows, so that the one with the most is found without a scan. */
   readonly #addressesByCount = new Map<number, Set<string>>();

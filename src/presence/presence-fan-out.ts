@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ConnectionInfo } from "../../protocol/commands/presence.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { Session } from "../connection/session.ts";
+import type { SocketSession } from "../connection/session.ts";
 import type { Presence } from "./presence.ts";
 import type { LiveConnection, PresenceChanges } from "./presence-directory.ts";
 import { PresenceSubscription } from "./presence-subscription.ts";
@@ -13,7 +13,7 @@ export interface Seen {
   readonly visible: (connection: LiveConnection) => boolean;
 }
 
-export interface PresenceWatchersOptions {
+export interface PresenceFanOutOptions {
   readonly presence: Pick<Presence, "watch" | "idOf">;
   /** What the viewer may see now of this user, or of everybody. Rejects if it is nothing, or is not known. */
   readonly seenBy: (viewerId: string, userId: string | undefined) => Promise<Seen>;
@@ -34,10 +34,10 @@ const mostWaiting = 64;
 const turnMs = 4;
 
 /** The subscriptions of this node to the changes of presence. One watch of the list is for all of them. */
-export class PresenceWatchers {
-  readonly #options: PresenceWatchersOptions;
+export class PresenceFanOut {
+  readonly #options: PresenceFanOutOptions;
   readonly #groups = new Map<string, Group>();
-  readonly #counts = new WeakMap<Session, number>();
+  readonly #counts = new WeakMap<SocketSession, number>();
   /** Undefined: changes were missed. */
   #waiting: (PresenceChanges | undefined)[] = [];
   #isTelling = false;
@@ -45,12 +45,12 @@ export class PresenceWatchers {
   /** From now on no change is missed. */
   #hasBegun = false;
 
-  constructor(options: PresenceWatchersOptions) {
+  constructor(options: PresenceFanOutOptions) {
     this.#options = options;
   }
 
   /** Returns what ends it. Throws `not_allowed` if the socket has as many as it may. */
-  add(session: Session, id: number, userId: string | undefined): () => void {
+  add(session: SocketSession, id: number, userId: string | undefined): () => void {
     const count = this.#counts.get(session) ?? 0;
     if (count >= mostOfSocket)
       throw new AuthError("not_allowed", {

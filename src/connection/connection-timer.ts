@@ -8,7 +8,7 @@ const loopStallMs = 1000;
  * The one timer of a connection: the deadline before `auth_ok`, the heartbeat after it and during a login. A base class, so
  * that a socket costs no further object.
  */
-export abstract class DeadlineAndHeartbeat extends WheelPlace {
+export abstract class ConnectionTimer extends WheelPlace {
   /** A frame came in since the last ping of ours. */
   #heard = false;
   #pinged = false;

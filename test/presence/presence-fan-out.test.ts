@@ -2,9 +2,9 @@ import { expect, it } from "vitest";
 
 import type { PresenceEvent } from "../../protocol/commands/presence.ts";
 import { AuthError } from "../../src/auth/errors.ts";
-import type { Session } from "../../src/connection/session.ts";
+import type { SocketSession } from "../../src/connection/session.ts";
 import type { LiveConnection, PresenceWatcher } from "../../src/presence/presence-directory.ts";
-import { PresenceWatchers, type Seen } from "../../src/presence/presence-watchers.ts";
+import { PresenceFanOut, type Seen } from "../../src/presence/presence-fan-out.ts";
 import { eventually } from "../support/eventually.ts";
 import { refusal } from "../support/refusal.ts";
 
@@ -33,13 +33,13 @@ function socketOf(userId: string) {
     untilRoom: () => new Promise((resolve) => setImmediate(resolve)),
     send: ({ event }: { event: PresenceEvent }) => void events.push(event),
   };
-  return { session: session as unknown as Session, events, state };
+  return { session: session as unknown as SocketSession, events, state };
 }
 
 function watchersWith(seenBy: (viewerId: string, userId: string | undefined) => Promise<Seen>) {
   const watching = new Set<PresenceWatcher>();
   const asked: string[] = [];
-  const watchers = new PresenceWatchers({
+  const watchers = new PresenceFanOut({
     presence: {
       idOf: () => "own",
       watch: (watcher) => {
