@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { build } from "esbuild";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
@@ -14,7 +15,12 @@ const sourcesIn = (folder) =>
     : [];
 const questions = sourcesIn("bench").map((file) => path.basename(file, ".ts"));
 const [name, ...args] = process.argv.slice(2);
-if (!questions.includes(name)) {
+const flags = ["check", "publish", "no-peers", "profile", "quick"];
+// Each benchmark reads those that it has; see bench/README.md.
+const settings = ["only", "rounds", "sockets", "clients", "spread", "arrivals", "seconds", "minutes", "n", "r", "p"];
+const problem = questions.includes(name) ? problemOf(args) : "";
+if (problem !== undefined) {
+  if (problem !== "") console.error(problem);
   console.error(
     `usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers] [--only NAME,NAME] [--rounds N]`,
   );
@@ -56,4 +62,18 @@ function useBuiltGateway(setup) {
     path: path.join(root, "dist", target.replace(/^\.\.\/\.\.\//, "").replace(/\.ts$/, ".js")),
     external: true,
   }));
+}
+
+/** A misspelt flag would run for minutes and then lack what was asked for. */
+function problemOf(args) {
+  const options = Object.fromEntries([
+    ...flags.map((flag) => [flag, { type: "boolean" }]),
+    ...settings.map((setting) => [setting, { type: "string" }]),
+  ]);
+  try {
+    parseArgs({ args, options });
+    return undefined;
+  } catch (error) {
+    return error.message;
+  }
 }

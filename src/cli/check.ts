@@ -76,7 +76,7 @@ function configFile(config: Config): string {
     const value = path.reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config);
     if (shown !== value)
       remarks.push(
-        `# ${key}: ${typeof shown === "object" ? JSON.stringify(shown) : shown} (holds a secret: set ${variable})`,
+        `# ${key}: ${typeof shown === "object" ? JSON.stringify(shown) : shown} (a secret is not written to this file: set ${variable})`,
       );
     else if (!environmentOnly.has(key)) place(kept, path, value);
   }

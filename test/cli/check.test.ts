@@ -98,7 +98,7 @@ describe("what gatehouse check prints", () => {
     };
     const { stdout } = await check({ GATEHOUSE_AUTH_PROVIDERS: JSON.stringify([entry]) });
     expect(stdout).toContain(
-      `# auth_providers: ${JSON.stringify([{ ...entry, bind_password: "***" }])} (holds a secret`,
+      `# auth_providers: ${JSON.stringify([{ ...entry, bind_password: "***" }])} (a secret is not written to this file`,
     );
     expect(stdout).not.toMatch(/canary|object Object/);
   });
