@@ -17,7 +17,19 @@ const questions = sourcesIn("bench").map((file) => path.basename(file, ".ts"));
 const [name, ...args] = process.argv.slice(2);
 const flags = ["check", "publish", "no-peers", "profile", "quick"];
 // Each benchmark reads those that it has; see bench/README.md.
-const settings = ["only", "rounds", "sockets", "clients", "spread", "arrivals", "seconds", "minutes", "n", "r", "p"];
+const settings = [
+  "only",
+  "rounds",
+  "sockets",
+  "clients",
+  "spread",
+  "arrivals",
+  "seconds",
+  "minutes",
+  "n",
+  "r",
+  "p",
+];
 const problem = questions.includes(name) ? problemOf(args) : "";
 if (problem !== undefined) {
   if (problem !== "") console.error(problem);
