@@ -81,7 +81,11 @@ export async function createRunContext(
     clients: [],
     stopSignal,
     gatehouse: deployment.gatehouse,
-    spawn: (actor) => void spawned.push(actor),
+    spawn(actor) {
+      // `run` waits for it at the end. Until then a failure must not end the process, with the other seeds in it.
+      actor.catch(() => undefined);
+      spawned.push(actor);
+    },
     socketName() {
       sockets += 1;
       return `s${sockets}`;
