@@ -53,7 +53,8 @@ export const topics = Type.Object(
       default: 10_000,
       minimum: 1,
       maximum: 100_000_000,
-      description: "Those of one user's sockets on a node; one more is refused as `overloaded`.",
+      description:
+        "Those of one user's sockets on a node; one more is refused as `overloaded`. Handing a message out takes some 4 µs for each that gets it, so 10,000 of one user add up to 40 ms of CPU time, in turns with other work, to each message of a topic.",
     }),
   },
   { additionalProperties: false },
