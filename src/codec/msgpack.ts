@@ -38,18 +38,36 @@ const packing = {
 
 /**
  * msgpackr writes integers of more than 32 bits as floats, but BigInts as integers. A decoder that is strict about
- * types would not recognise its own `id`.
+ * types would not recognise its own `id`. Visits each value once: a client decides how deep its `id` is nested, and gets it
+ * back in errors. What has no such integer is returned itself.
  */
 function withWideIntegers(value: unknown): unknown {
   if (typeof value === "number") return isWide(value) ? BigInt(value) : value;
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) {
-    const at = value.findIndex((each) => withWideIntegers(each) !== each);
-    return at < 0 ? value : value.map(withWideIntegers);
+  return Array.isArray(value) ? arrayWithWide(value) : objectWithWide(value);
+}
+
+function arrayWithWide(value: readonly unknown[]): readonly unknown[] {
+  let copy: unknown[] | undefined;
+  for (let at = 0; at < value.length; at += 1) {
+    const each = withWideIntegers(value[at]);
+    if (Object.is(each, value[at])) continue;
+    copy ??= [...value];
+    copy[at] = each;
   }
+  return copy ?? value;
+}
+
+function objectWithWide(value: object): object {
   const entries = Object.entries(value);
-  if (entries.every(([, each]) => withWideIntegers(each) === each)) return value;
-  return Object.fromEntries(entries.map(([key, each]) => [key, withWideIntegers(each)]));
+  let isChanged = false;
+  for (const entry of entries) {
+    const each = withWideIntegers(entry[1]);
+    if (Object.is(each, entry[1])) continue;
+    entry[1] = each;
+    isChanged = true;
+  }
+  return isChanged ? Object.fromEntries(entries) : value;
 }
 
 function isWide(value: number): boolean {

@@ -137,16 +137,20 @@ export class LoginMessages implements FlowHolder {
   take(message: { readonly type: string; readonly id?: unknown }): void {
     const { id, type } = message;
     const problem = idProblem(id, this.#lastId);
+    if (problem === undefined && isId(id)) this.#lastId = id;
+    const retryAfter = this.#parts.loopBudget.refusal(this.#host.addressKey, "message");
+    if (retryAfter !== undefined) {
+      // Only an id that is one: any other may take long to encode.
+      const answerId = isId(id) ? id : 0;
+      this.#fail(answerId, type, { ...errorBody("rate_limited"), retry_after: retryAfter });
+      return;
+    }
     if (problem !== undefined || !isId(id)) {
       this.#fail(answerIdOf(message), type, problem ?? errorBody("invalid_format"));
       return;
     }
-    this.#lastId = id;
-    const retryAfter = this.#parts.loopBudget.refusal(this.#host.addressKey, "message");
-    const validator = retryAfter === undefined ? shapes.get(type)?.(message) : undefined;
-    if (retryAfter !== undefined)
-      this.#fail(id, type, { ...errorBody("rate_limited"), retry_after: retryAfter });
-    else if (validator !== undefined) this.#fail(id, type, errorBody("invalid_format", validator));
+    const validator = shapes.get(type)?.(message);
+    if (validator !== undefined) this.#fail(id, type, errorBody("invalid_format", validator));
     else if (this.#parts.stopping()) this.#fail(id, type, stoppingBody());
     else {
       this.#parts.loopBudget.charge(this.#host.addressKey, carriedOutMs);

@@ -35,9 +35,27 @@ describe("msgpack codec", () => {
     expect(codec.decode(codec.encode(bare))).toEqual(message);
   });
 
+  it.each(["array", "object"])("visits each value once, however deep it is nested: %s", (kind) => {
+    let visits = 0;
+    let message: unknown = {
+      get wide() {
+        visits += 1;
+        return 2 ** 40;
+      },
+    };
+    for (let depth = 0; depth < 14; depth += 1) message = kind === "array" ? [message] : { inner: message };
+    codec.encode(message);
+    // Once to look for wide integers, and at most once more to write it.
+    expect(visits).toBeLessThanOrEqual(2);
+  });
+
   it("writes integers beyond 32 bits so that they come back", () => {
     const message = [2 ** 53 - 1, 1 - 2 ** 53, 2 ** 32, -(2 ** 31) - 1];
     expect(codec.decode(codec.encode(message))).toEqual(message);
+    const deep = { a: [1, { b: 2 ** 40, c: [{ d: -(2 ** 40) }, 3] }], e: 2 ** 33, f: "x" };
+    const before = structuredClone(deep);
+    expect(codec.decode(codec.encode(deep))).toEqual(deep);
+    expect(deep).toEqual(before);
   });
 
   it("leaves a frame unchanged while it encodes others", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Verdict } from "../../src/auth/authentication.ts";
+import { addressShare } from "../../src/net/address-share.ts";
 import { LoopBudget } from "../../src/net/loop-budget.ts";
 import { admitted, connectionRig } from "../support/connection-rig.ts";
 import { principalOf } from "../support/people.ts";
@@ -33,5 +34,21 @@ describe("the time of a socket before auth_ok", () => {
     const silent = setUp(true);
     silent.rig.connect().handler.closed(1006, "");
     expect(silent.loopBudget.shares).toBe(1);
+  });
+
+  it("used up: a login message is refused before anything is said of its id, and the id is not sent back", () => {
+    const { loopBudget, rig } = setUp(false);
+    const client = rig.connect();
+    client.heard();
+    client.say({ id: "no id", type: "auth/providers" });
+    expect(client.heard()).toMatchObject([{ id: "no id", error: { code: "invalid_format" } }]);
+    loopBudget.charge(addressShare("192.168.1.7"), 20_000);
+    const [long, good] = [["x".repeat(2_000)], 7];
+    for (const id of [long, good]) client.say({ id, type: "auth/providers" });
+    const error = { code: "rate_limited", retry_after: expect.any(Number) };
+    expect(client.heard()).toMatchObject([
+      { id: 0, error },
+      { id: good, error },
+    ]);
   });
 });
