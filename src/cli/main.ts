@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { endOnceWritten } from "./end-once-written.ts";
 import { exitCodes } from "./output.ts";
 import { runCommand } from "./program.ts";
 
@@ -13,3 +14,4 @@ process.once("exit", (code) => {
   if (answerIsLost && code === exitCodes.done) process.exitCode = exitCodes.failed;
 });
 process.exitCode = await runCommand(process.argv.slice(2), { env, stdin, stdout, stderr });
+endOnceWritten({ stdout, stderr });

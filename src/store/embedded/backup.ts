@@ -5,6 +5,7 @@ import { reasonOf } from "../unavailable.ts";
 import { publishDraft } from "./create-store-file.ts";
 import { inspectFile } from "./file-header.ts";
 import { protectFiles, storeFileName, syncFile } from "./files.ts";
+import { requireFilesOfGateway } from "./files-in-use.ts";
 import { clearLock } from "./gateway-lock.ts";
 import { readState } from "./state.ts";
 import { openTables } from "./tables.ts";
@@ -46,6 +47,7 @@ export async function backUpStore(folder: string, target: string): Promise<Backu
 }
 
 async function copyStore(source: string, draft: string): Promise<void> {
+  requireFilesOfGateway(source);
   inspectFile(source, { thorough: true });
   const { root } = openTables(source);
   try {

@@ -81,6 +81,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       },
       { revokes: true },
     );
+    if (options.role === "gateway") file.claim(own);
     return new EmbeddedStore(file, own, options);
   } catch (error) {
     await file.close();
@@ -126,7 +127,10 @@ class EmbeddedStore implements Store {
     this.#clock = options.clock ?? systemClock;
     this.#bounds = options.logBounds ?? { ...logBounds, ageMs: options.logKeptMs ?? logBounds.ageMs };
     this.#followers = new Followers({
-      head: () => readState(file.latest).logHead,
+      head: () => {
+        this.#requireOwn();
+        return readState(file.latest).logHead;
+      },
       read: (after, limit) => readEntries(file.tables, after, limit),
       oldest: () => oldestSequence(file.tables),
       textAt: (sequence) => entryText(file.tables, sequence),
@@ -135,7 +139,11 @@ class EmbeddedStore implements Store {
     });
     this.#queue = new WriteQueue({
       deadlineMs: options.timeoutMs ?? 5_000,
-      transact: (batch, how) => file.transact((tables) => this.#guarded(tables, batch), how),
+      transact: (batch, how) =>
+        file.transact((tables) => {
+          this.#requireLock(tables);
+          return batch();
+        }, how),
       isNearlyFull: () => file.isNearlyFull,
       onDurable: () => this.#followers.pump(),
       recover: () => file.reopen(),
@@ -200,6 +208,7 @@ class EmbeddedStore implements Store {
   async health(): Promise<StoreHealth> {
     const start = performance.now();
     try {
+      this.#requireOwn();
       const state = this.#read((tables) => readState(tables));
       const [size, free] = await Promise.all([stat(this.#file.path), statfs(path.dirname(this.#file.path))]);
       const fault = this.#queue.fault;
@@ -226,6 +235,7 @@ class EmbeddedStore implements Store {
     // Queued behind every write that waits. If the lock cannot be released, it ends with this process.
     const release = () => releaseLock(this.#file.tables, this.#own);
     await this.#queue.run(this.#role === "gateway" ? release : () => undefined).catch(() => undefined);
+    this.#file.leaveToOthers(this.#own);
     const closing = this.#file.close();
     // lmdb-js closes after its last transaction. Do not wait for one that may never end.
     if (this.#queue.isStalled) closing.catch(() => undefined);
@@ -240,13 +250,20 @@ class EmbeddedStore implements Store {
     return this.#clock.earliest?.() ?? this.#clock.now();
   }
 
+  /**
+   * Throws if this is not the store any more that others write to. Then the log cannot be followed either, so the node stops
+   * serving on what it knows.
+   */
+  #requireOwn(): void {
+    this.#file.requireInPlace();
+    this.#requireLock(this.#file.latest);
+  }
+
   /** A gateway that lost its lock (another process believed it dead) stops writing. */
-  #guarded<T>(tables: Tables, work: () => T): T {
+  #requireLock(tables: Tables): void {
     const holder = this.#role === "gateway" ? readLock(tables) : this.#own;
-    if (holder?.token !== this.#own.token) {
+    if (holder?.token !== this.#own.token)
       throw new Error(`process ${holder?.pid ?? "?"} has taken the store over`);
-    }
-    return work();
   }
 
   #read<T>(work: (tables: Tables) => T): T {

@@ -6,9 +6,20 @@ import { asDamageError } from "./damage.ts";
 import { Disk } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFolder, protectFiles } from "./files.ts";
+import {
+  type FileIds,
+  fileIdsAt,
+  removeFilesInUse,
+  requireFilesOfGateway,
+  requireInPlace,
+  writeFilesInUse,
+} from "./files-in-use.ts";
+import type { LockHolder } from "./gateway-lock.ts";
 import { isWriting, trackWrite, writesSettled } from "./pending-writes.ts";
 import { openTables, type Tables } from "./tables.ts";
 
+/** lmdb's words if the lock of this process's id is taken. */
+const sameProcessId = /No transaction to renew|No current read transaction/;
 /** How long to wait after a failed attempt to open the file again, ms. */
 const reopenEveryMs = 250;
 
@@ -16,6 +27,7 @@ const reopenEveryMs = 250;
 export class StoreFile {
   readonly path: string;
   readonly #disk: Disk;
+  readonly #ids: FileIds;
   #tables: Tables | undefined;
   #closed = false;
   #closing = false;
@@ -26,6 +38,7 @@ export class StoreFile {
 
   private constructor(path: string, tables: Tables, disk: Disk) {
     this.path = path;
+    this.#ids = fileIdsAt(path);
     this.#tables = tables;
     this.#disk = disk;
   }
@@ -33,6 +46,7 @@ export class StoreFile {
   /** Rejects with an Error that names the file if it cannot be opened, is damaged, or belongs to another program. */
   static async open(folder: string): Promise<StoreFile> {
     const path = prepareFolder(folder);
+    requireFilesOfGateway(path);
     if (!existsSync(path)) await createStoreFile(path);
     protectFiles(path);
     await writesSettled(path);
@@ -67,6 +81,7 @@ export class StoreFile {
    */
   async transact<T>(work: (tables: Tables) => T, { revokes = false } = {}): Promise<T> {
     const tables = this.tables;
+    this.requireInPlace();
     this.#disk.require({ synced: this.#suspect, revokes });
     this.#suspect = false;
     try {
@@ -99,6 +114,20 @@ export class StoreFile {
     }
   }
 
+  /** Throws if one of the files was removed or replaced: others would not see what is written, nor this what they write. */
+  requireInPlace(): void {
+    requireInPlace(this.path, this.#ids);
+  }
+
+  /** From now until `leaveToOthers` nobody opens other files in the place of these. */
+  claim(holder: LockHolder): void {
+    writeFilesInUse(this.path, this.#ids, holder);
+  }
+
+  leaveToOthers(holder: LockHolder): void {
+    removeFilesInUse(this.path, holder);
+  }
+
   /** True if there is room only for revocations. */
   get isNearlyFull(): boolean {
     return this.#disk.isNearlyFull;
@@ -117,6 +146,7 @@ export class StoreFile {
     if (now - this.#triedAt < reopenEveryMs || isWriting(this.path))
       throw new Error(`cannot open the store ${this.path} again yet`);
     this.#triedAt = now;
+    this.requireInPlace();
     return openNamed(this.path, { thorough: false });
   }
 }
@@ -127,7 +157,10 @@ function openNamed(path: string, how: { readonly thorough: boolean }): Tables {
     return openTables(path);
   } catch (thrown) {
     const error = asDamageError(thrown, { reads: true });
-    throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });
+    const hint = sameProcessId.test(reasonOf(error))
+      ? `: a process with the id ${process.pid}, which this one has too, has it open in another container: run the command in that one`
+      : "";
+    throw new Error(`cannot open the store ${path}: ${reasonOf(error)}${hint}`, { cause: error });
   }
 }
 
