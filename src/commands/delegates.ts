@@ -97,10 +97,12 @@ async function senderNow(
 ): Promise<Sender> {
   const { principal } = session;
   const found = await users.read(principal.userId);
+  if (found === undefined) throw new AuthError("unauthorized");
   // What the groups give is asked after that, and never less recent.
-  const groupChecks = await groups.unchanged(found?.user.groupIds ?? []);
-  const { isAdmin, covers, mayCommand } = await permissions.of(principal);
-  if (found === undefined || !session.live || !mayCommand(type)) throw new AuthError("unauthorized");
+  const groupChecks = await groups.unchanged(found.user.groupIds);
+  // By the record whose version the commit checks. This node may still know the one before it.
+  const { isAdmin, covers, mayCommand } = await permissions.of(principal, found.user);
+  if (!session.live || !mayCommand(type)) throw new AuthError("unauthorized");
   const checks = [{ key: recordKeys.user(principal.userId), version: found.version }, ...groupChecks];
   return { checks, isAdmin, delegate: { localOnly: found.user.localOnly, covers } };
 }

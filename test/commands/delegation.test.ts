@@ -4,7 +4,10 @@ import { type CommandType, commands } from "../../protocol/commands/index.ts";
 import type { Policy } from "../../protocol/policy.ts";
 import type { User, UserState } from "../../src/auth/model.ts";
 import { delegableCommands, isDelegableNamespace } from "../../src/auth/permissions/delegation.ts";
+import { limitsOf } from "../../src/commands/delegates.ts";
+import type { SocketSession } from "../../src/connection/session.ts";
 import { eventually } from "../support/eventually.ts";
+import { principalOf } from "../support/people.ts";
 import { type Entered, type SocketGateway, startSocketGateway } from "../support/socket-gateway.ts";
 
 let gateway: SocketGateway;
@@ -279,6 +282,23 @@ describe("a delegate", () => {
       await makeUser([]);
       expect([take, (await users.read(friend.id))?.user.groupIds]).toEqual([take, after]);
     }
+  });
+
+  it("commits nothing by the rights that this node still knows while the store has others already", async () => {
+    const { user, groups } = await makeDelegate([lights]);
+    const { authority } = gateway;
+    const session = { principal: principalOf({ userId: user.id }), live: true } as SocketSession;
+    const type = "gatehouse/groups/members/add";
+    await limitsOf(authority, session, type);
+    // The commit that takes the group is on disk, and its entry of the log is not applied yet.
+    const read: typeof authority.users.read = async (id) => {
+      const found = await authority.users.read(id);
+      const groupIds =
+        found?.user.groupIds.filter((each) => !groups.some((group) => group.id === each)) ?? [];
+      return found && { ...found, version: found.version + 1, user: { ...found.user, groupIds } };
+    };
+    const ahead = { ...authority, users: { ...authority.users, read } };
+    await expect(limitsOf(ahead, session, type)).rejects.toMatchObject({ code: "unauthorized" });
   });
 
   it("lets no token with a policy give logins or passwords, whoever holds it", async () => {

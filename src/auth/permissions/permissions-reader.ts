@@ -94,9 +94,8 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
   });
 
   return {
-    async of({ userId, ...token }) {
-      const user = await users.current(userId);
-      return callers.of(standingOf(user), token);
+    async of({ userId, ...token }, user) {
+      return callers.of(standingOf(user ?? (await users.current(userId))), token);
     },
     async watch(principal, onChange) {
       const { userId } = principal;

@@ -1,5 +1,5 @@
 import type { Policy } from "../../../protocol/policy.ts";
-import type { Principal } from "../model.ts";
+import type { Principal, User } from "../model.ts";
 
 /**
  * What a policy allows to do with something. Of entities: Home Assistant's three. Of topics: `read` is to subscribe,
@@ -37,8 +37,11 @@ export interface PermissionsWatch {
 }
 
 export interface PermissionsReader {
-  /** What a caller may do now. */
-  of(principal: Principal): Promise<SenderPermissions>;
+  /**
+   * What a caller may do now. `user`: as they were just read. Without it, as this node knows them, which can be less recent
+   * than the store for a moment, also on the node that has just committed a change of them.
+   */
+  of(principal: Principal, user?: User): Promise<SenderPermissions>;
   /**
    * Reads it once and follows the log from then on. `onChange` is called in the same tick in which this node applies
    * the entry that changed it: before the change is answered on this node, and before the node acknowledges it to
