@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 
+import { AuthError } from "../../auth/errors.ts";
 import { isAlive, type LockHolder } from "./gateway-lock.ts";
 
 /** Device and inode of both files: what lmdb has open, whatever has their names later. */
@@ -27,7 +28,7 @@ export function requireInPlace(path: string, opened: FileIds): void {
 }
 
 /**
- * Call before anything is opened or created. Throws if a gateway serves from other files than those that have the names
+ * Call before anything is opened or created. Throws `conflict` if a gateway serves from other files than those that have the names
  * now: somebody removed or replaced one. A process that opens a new lock file beside it would write while it writes, and one
  * that opens another data file with its lock file would damage that.
  */
@@ -36,9 +37,9 @@ export function requireFilesOfGateway(path: string): void {
   if (inUse === undefined || !isAlive(inUse.holder)) return;
   const { data, lock } = fileIdsAt(path);
   if (data === inUse.data && lock === inUse.lock) return;
-  throw new Error(
-    `process ${inUse.holder.pid} still serves from what was ${data === inUse.data ? `${path}-lock` : path} before: stop it first`,
-  );
+  const name = data === inUse.data ? `${path}-lock` : path;
+  const detail = `process ${inUse.holder.pid} still serves from what was ${name} before: stop it first`;
+  throw new AuthError("conflict", { publicMessage: detail, detail });
 }
 
 export function writeFilesInUse(path: string, ids: FileIds, holder: LockHolder): void {
