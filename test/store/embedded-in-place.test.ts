@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
@@ -92,6 +92,11 @@ it("a gateway whose lock another one took says so at once, and does not serve on
   });
   await isOutOfService(/process 4 has taken the store over/);
   await other.close();
+});
+
+it.each(["", "null", "[]", '{"holder":{}}'])("opens beside a file that says nothing: %s", async (text) => {
+  writeFileSync(file("gatehouse.mdb-gateway"), text);
+  await (await open("cli")).close();
 });
 
 it("leaves nothing beside the data file and its lock file when it is closed", async () => {

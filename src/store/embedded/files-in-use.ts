@@ -57,7 +57,9 @@ export function removeFilesInUse(path: string, { token }: LockHolder): void {
 
 function readFilesInUse(path: string): FilesInUse | undefined {
   try {
-    return JSON.parse(readFileSync(nameFor(path), "utf8")) as FilesInUse;
+    const read = JSON.parse(readFileSync(nameFor(path), "utf8")) as FilesInUse | null;
+    // Whatever else somebody wrote there says nothing.
+    return typeof read?.holder?.pid === "number" ? read : undefined;
   } catch {
     return undefined;
   }
