@@ -38,6 +38,9 @@ export async function sentinels(): Promise<DeploymentStore> {
 
 const patience = ["down-after-milliseconds", "60000"] as const;
 
+/** On a busy machine Sentinels may need several attempts, and pause between them. */
+const failoverMs = 180_000;
+
 /**
  * The replica is stopped and disconnected, so what the primary acknowledges from now on is nowhere else. Then the
  * primary dies and the replica is promoted.
@@ -50,8 +53,8 @@ async function failover({ primary, replica, sentinels: all, primaryPort }: Senti
   return async () => {
     await primary.kill();
     replica.resume();
-    await eventually("it to hold", async () => (await primaryPort()) === replica.port);
-    await eventually("it to hold", () => isPrimary(replica));
+    await eventually("a new primary", async () => (await primaryPort()) === replica.port, failoverMs);
+    await eventually("a new primary", () => isPrimary(replica), failoverMs);
     // It comes back without its data. On a slow machine the Sentinels would soon miss the new primary and promote the
     // empty server: a second fault, which loses everything.
     await Promise.all(all.map((sentinel) => sentinel.command("SENTINEL", "SET", "main", ...patience)));
@@ -70,11 +73,15 @@ async function isolatePrimary({ primary, replica, sentinels: all }: SentinelGrou
   const forgotSince = performance.now();
   await Promise.all(all.map((sentinel) => shutOut(sentinel, "default")));
   await Promise.all([shutOut(primary, "watcher"), shutOut(primary, "copier")]);
-  await eventually("it to hold", () => isPrimary(replica));
+  await eventually("a new primary", () => isPrimary(replica), failoverMs);
   return async () => {
     await Promise.all([letIn(primary, "watcher"), letIn(primary, "copier")]);
     await Promise.all(all.map((sentinel) => letIn(sentinel, "default")));
-    await eventually("it to hold", async () => (await primary.command("ROLE")).startsWith("slave"));
+    await eventually(
+      "the old primary to follow",
+      async () => (await primary.command("ROLE")).startsWith("slave"),
+      failoverMs,
+    );
     return { forgotSince };
   };
 }
