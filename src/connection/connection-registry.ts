@@ -63,14 +63,14 @@ export class ConnectionRegistry<Member> {
   }
 
   /** The socket is authenticated, or gone. */
-  countAuthenticated(addressKey: string): void {
+  leaveUnauthenticated(addressKey: string): void {
     this.#unauthenticated -= 1;
     this.#unauthenticatedAt.set(addressKey, (this.#unauthenticatedAt.get(addressKey) ?? 1) - 1);
   }
 
   leave(member: Member, addressKey: string, wasAuthenticated: boolean): void {
     if (!this.#members.delete(member)) return;
-    if (!wasAuthenticated) this.countAuthenticated(addressKey);
+    if (!wasAuthenticated) this.leaveUnauthenticated(addressKey);
   }
 
   #tidy(): void {

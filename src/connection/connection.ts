@@ -297,7 +297,7 @@ export class Connection
     this.#socket.limitMessages(limits.frame);
     this.#socket.send(this.#wire.authOk);
     parts.presence.entered(session);
-    parts.registry.countAuthenticated(this.addressKey);
+    parts.registry.leaveUnauthenticated(this.addressKey);
     this.startHeartbeat(now);
     session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();

@@ -12,7 +12,7 @@ const chunkSize = 512;
  */
 export class NumberedList<Member extends Numbered> {
   /** None is empty, and no two neighbours fit into half a chunk together, so there are never many more than needed. */
-  readonly #chunks: Member[][] = [];
+  #chunks: Member[][] = [];
   #size = 0;
 
   get size(): number {
@@ -22,7 +22,9 @@ export class NumberedList<Member extends Numbered> {
   /** Its number is above those of all that were added before. */
   add(member: Member): void {
     const last = this.#chunks.at(-1);
-    if (last === undefined || last.length >= chunkSize) this.#chunks.push([member]);
+    // Most lists have one member. An array that something is pushed onto makes room for 17.
+    if (last === undefined) this.#chunks = [[member]];
+    else if (last.length >= chunkSize) this.#chunks.push([member]);
     else last.push(member);
     this.#size += 1;
   }

@@ -120,9 +120,9 @@ describe("msgpack codec", () => {
   it("allocates nothing for a length before the bytes are there", () => {
     const nested = Buffer.concat([Buffer.from("dcfff0".repeat(16), "hex"), Buffer.alloc(65_530, 0xc0)]);
     expect(reasonOf(() => codec.decode(nested))).toBe("ends in the middle of a value");
-    expect(quickest(() => reasonOf(() => codec.decode(nested)))).toBeLessThan(3 * usualMs());
+    expect(quickest(() => reasonOf(() => codec.decode(nested)))).toBeLessThan(2 * usualMs());
     const flat = Buffer.concat([Buffer.from("ddffffffff", "hex"), Buffer.alloc(65_000, 0x90)]);
-    expect(quickest(() => reasonOf(() => codec.decode(flat)))).toBeLessThan(usualMs());
+    expect(quickest(() => reasonOf(() => codec.decode(flat)))).toBeLessThan(usualMs() / 10);
   });
 
   it("never quotes the input in its errors", () => {

@@ -177,11 +177,11 @@ describe("registry", () => {
     expect([registry.roomFor("a"), registry.roomFor("b")]).toEqual(["address_full", "free"]);
     registry.enter(members[2], "b");
     expect(registry.roomFor("c")).toBe("full");
-    registry.countAuthenticated("a");
+    registry.leaveUnauthenticated("a");
     expect([registry.roomFor("a"), registry.unauthenticated]).toEqual(["free", 2]);
-    registry.countAuthenticated("b");
+    registry.leaveUnauthenticated("b");
     registry.enter(members[3], "c");
-    registry.countAuthenticated("c");
+    registry.leaveUnauthenticated("c");
     registry.enter(members[4], "c");
     expect(registry.roomFor("d")).toBe("full");
     registry.leave(members[0], "a", true);

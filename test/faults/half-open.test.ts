@@ -46,7 +46,10 @@ describe.concurrent("a node whose link to Redis is half-open", () => {
         );
       for (const [at, first] of (await Promise.all(answers)).entries()) {
         let answer = first;
-        // A node that is too slow for its lease is suspended again before the command begins, and says so.
+        // A node that is too slow for its lease is suspended again before the command begins, and says so. No other answer
+        // may be temporary.
+        const suspensions = kept[at]?.frames.filter(({ message }) => message.type === "auth_suspended");
+        if (isTemporary(first)) expect(suspensions?.length).toBeGreaterThan(1);
         await eventually("an answer that decides", async () => {
           if (isTemporary(answer)) answer = (await kept[at]?.socket.request("auth/current_user")) ?? answer;
           return !isTemporary(answer);

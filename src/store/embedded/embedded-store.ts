@@ -127,10 +127,7 @@ class EmbeddedStore implements Store {
     this.#clock = options.clock ?? systemClock;
     this.#bounds = options.logBounds ?? { ...logBounds, ageMs: options.logKeptMs ?? logBounds.ageMs };
     this.#followers = new Followers({
-      head: () => {
-        this.#requireOwn();
-        return readState(file.latest).logHead;
-      },
+      head: () => readState(this.#ownTables()).logHead,
       read: (after, limit) => readEntries(file.tables, after, limit),
       oldest: () => oldestSequence(file.tables),
       textAt: (sequence) => entryText(file.tables, sequence),
@@ -208,7 +205,7 @@ class EmbeddedStore implements Store {
   async health(): Promise<StoreHealth> {
     const start = performance.now();
     try {
-      this.#requireOwn();
+      this.#ownTables();
       const state = this.#read((tables) => readState(tables));
       const [size, free] = await Promise.all([stat(this.#file.path), statfs(path.dirname(this.#file.path))]);
       const fault = this.#queue.fault;
@@ -251,12 +248,14 @@ class EmbeddedStore implements Store {
   }
 
   /**
-   * Throws if this is not the store any more that others write to. Then the log cannot be followed either, so the node stops
-   * serving on what it knows.
+   * As `latest`. Throws if this is not the store any more that others write to. Then the log cannot be followed either, so
+   * the node stops serving on what it knows.
    */
-  #requireOwn(): void {
+  #ownTables(): Tables {
     this.#file.requireInPlace();
-    this.#requireLock(this.#file.latest);
+    const tables = this.#file.latest;
+    this.#requireLock(tables);
+    return tables;
   }
 
   /** A gateway that lost its lock (another process believed it dead) stops writing. */

@@ -21,15 +21,15 @@ export function fileIdsAt(path: string): FileIds {
 
 /** Throws if one of the files was removed, renamed or replaced since it was opened. */
 export function requireInPlace(path: string, opened: FileIds): void {
-  const now = fileIdsAt(path);
-  const name = now.data !== opened.data ? path : `${path}-lock`;
-  if (now.data === opened.data && now.lock === opened.lock) return;
+  const { data, lock } = fileIdsAt(path);
+  if (data === opened.data && lock === opened.lock) return;
+  const name = data === opened.data ? `${path}-lock` : path;
   throw new Error(`${name} was removed or replaced while it was open: stop every process that uses it`);
 }
 
 /**
- * Call before anything is opened or created. Throws `conflict` if a gateway serves from other files than those that have the names
- * now: somebody removed or replaced one. A process that opens a new lock file beside it would write while it writes, and one
+ * Call before anything is opened or created. Throws `conflict` if a gateway serves from other files than those that have
+ * the names now: somebody removed or replaced one. NOT noticed: a gateway in another PID namespace. A process that opens a new lock file beside it would write while it writes, and one
  * that opens another data file with its lock file would damage that.
  */
 export function requireFilesOfGateway(path: string): void {
