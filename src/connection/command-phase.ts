@@ -4,10 +4,10 @@ import { limits } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import { AuthError } from "../auth/errors.ts";
+import { afterPromises, type LoopTurns, type TurnTaker } from "../auth/scheduling/loop-turns.ts";
 import { StepUpRequired } from "../auth/sessions/recent-login.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
-import { afterPromises, type CommandTurns, type TurnTaker } from "./command-turns.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
@@ -42,7 +42,7 @@ export interface CommandParts {
   readonly messagesPerSecond: number;
   /** Of all sockets of a user on this node. */
   readonly userRates: UserMessageRates;
-  readonly commandTurns: CommandTurns;
+  readonly commandTurns: LoopTurns;
   /** The node is stopping: commands that run are answered, no other begins. */
   readonly stopping: () => boolean;
 }

@@ -2,11 +2,11 @@ import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import type { RevocationPolicy } from "../auth/revocation/revocation.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
+import { LoopTurns } from "../auth/scheduling/loop-turns.ts";
 import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoopBudget } from "../net/loop-budget.ts";
 import { createOriginPolicy, createPageTrust } from "../net/origin.ts";
 import type { Dispatch } from "./command.ts";
-import { CommandTurns } from "./command-turns.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts, PresenceNotes } from "./connection-parts.ts";
 import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-registry.ts";
@@ -54,7 +54,8 @@ export interface ConnectionsOptions {
   /** Web origins beside the gateway's own; `*` for all. */
   readonly origins?: readonly string[];
   readonly limits?: Partial<ConnectionLimits> | undefined;
-  readonly commandTurns?: CommandTurns | undefined;
+  readonly commandTurns?: LoopTurns | undefined;
+  readonly loginTurns?: LoopTurns | undefined;
   /** Default: a timer wheel of its own on `clock`. */
   readonly wheel?: TimerWheel;
   /** What happens to sockets while the revocation view is not trusted. Default: `suspend`. */
@@ -230,7 +231,8 @@ function composeParts(
     stopping,
     messagesPerSecond: limits.messagesPerSecond,
     userRates: new UserMessageRates(limits.messagesPerSecondPerUser),
-    commandTurns: options.commandTurns ?? new CommandTurns(),
+    commandTurns: options.commandTurns ?? new LoopTurns(),
+    loginTurns: options.loginTurns ?? new LoopTurns(),
     outboxBytes: limits.outboxBytes,
   };
   return { parts, hub };

@@ -10,6 +10,7 @@ import { abortStep } from "../auth/login/flow-steps.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows } from "../auth/login/login-flows.ts";
 import type { Peer } from "../auth/model.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
+import type { LoopTurns } from "../auth/scheduling/loop-turns.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/token-grant.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
@@ -33,6 +34,8 @@ export interface LoginParts extends LookTimerParts, Pick<DeviceWaitParts, "devic
   readonly observer: ConnectionObserver;
   readonly stopping: () => boolean;
   readonly loopBudget: LoopBudget;
+  /** Of the login messages of all sockets, so that many logins at once delay the messages of authenticated sockets little. */
+  readonly loginTurns: LoopTurns;
 }
 
 export interface LoginHost {
@@ -181,9 +184,12 @@ export class LoginMessages implements FlowHolder {
 
   #queue(work: () => Promise<void>): void {
     this.#pending += 1;
-    this.#tail = this.#tail.then(work).finally(() => {
-      this.#pending -= 1;
-    });
+    this.#tail = this.#tail
+      .then(() => this.#parts.loginTurns.next())
+      .then(work)
+      .finally(() => {
+        this.#pending -= 1;
+      });
   }
 
   async #run(id: number, type: LoginType, message: object): Promise<void> {

@@ -13,6 +13,7 @@ import { createFactors } from "../auth/factors/factor-types.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
+import { commitsInTurns } from "../auth/scheduling/commits-in-turns.ts";
 import type { Store } from "../auth/store.ts";
 import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { wrongSecretDetail } from "../auth/tokens/sealing.ts";
@@ -119,7 +120,8 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     ...(role === "cli" ? {} : { logKeptMs: retentionMs(config.tokens.access_ttl_seconds * 1000) }),
     ...(config.store === null ? { clock } : { url: config.store }),
   });
-  const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
+  const measured = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
+  const store = commitsInTurns(measured);
   const events = await openEventBus({ url: config.store ?? undefined, ...eventBusLog(options.log) });
   const timers: NodeJS.Timeout[] = [];
   try {

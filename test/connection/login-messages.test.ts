@@ -419,3 +419,20 @@ describe("login messages", () => {
     expect(calls).toEqual(["start session null", "cancel 1 secret-1"]);
   });
 });
+
+describe("login messages of many sockets at once", () => {
+  it("begin in turns, first come first served, and the event loop runs in between", async () => {
+    const { logins } = engine();
+    const rig = connectionRig({ logins }, { loginTurnMs: 0 });
+    const clients = Array.from({ length: 20 }, () => rig.connect());
+    for (const client of clients) client.heard();
+    for (const client of clients) client.say({ id: 1, ...start });
+    const answered: number[] = [];
+    for (let iteration = 1; answered.length < clients.length; iteration += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const [at, client] of clients.entries()) if (client.heard().length > 0) answered.push(at);
+      expect(answered.length).toBeLessThanOrEqual(iteration);
+    }
+    expect(answered).toEqual(clients.map((_, at) => at));
+  });
+});

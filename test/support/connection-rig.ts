@@ -2,9 +2,9 @@ import type { Verdict } from "../../src/auth/authentication.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal } from "../../src/auth/model.ts";
 import type { DisabledSafeguards } from "../../src/auth/safeguards.ts";
+import { LoopTurns } from "../../src/auth/scheduling/loop-turns.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import type { Command, Dispatch } from "../../src/connection/command.ts";
-import { CommandTurns } from "../../src/connection/command-turns.ts";
 import { type ConnectionsOptions, createConnections } from "../../src/connection/connections.ts";
 import type { ConnectionObserver } from "../../src/connection/observer.ts";
 import type { SocketHandler } from "../../src/connection/socket.ts";
@@ -42,6 +42,8 @@ export function connectionRig(
     readonly loopBudget?: LoopBudget;
     /** How long commands may run before others get a turn, ms. Default: no limit, so that a test is answered at once. */
     readonly turnMs?: number;
+    /** The same for the login messages of sockets. */
+    readonly loginTurnMs?: number;
     /** Gets every log entry, at every level. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
@@ -80,7 +82,8 @@ export function connectionRig(
     metrics: { ...quietObserver, ...options.observer },
     policy: options.policy,
     loopBudget: options.loopBudget,
-    commandTurns: new CommandTurns(options.turnMs ?? Number.POSITIVE_INFINITY),
+    commandTurns: new LoopTurns(options.turnMs ?? Number.POSITIVE_INFINITY),
+    loginTurns: new LoopTurns(options.loginTurnMs ?? Number.POSITIVE_INFINITY),
     disabledSafeguards: options.disabledSafeguards,
     limits: options.limits,
   });

@@ -28,6 +28,8 @@ export type SessionStatus =
       readonly epoch: number;
       readonly localOnly: boolean;
       readonly sessionExpiresAt: number | null;
+      /** The commit that made the user local-only has this number or a lower one. */
+      readonly asOf: number;
     }
   /** `asOf`: the commit that ended it has this number or a lower one. */
   | { readonly live: false; readonly close: CloseName; readonly asOf: number };
@@ -35,9 +37,9 @@ export type SessionStatus =
 export interface SessionStatusCache {
   /**
    * From the cache, or by one look-up that concurrent callers share. Rejects with `unavailable`, also if the store
-   * says that the session has ended and the answer fails `consistentRead`. An ended session is reported only after
-   * this node has applied the log up to the commit that ended it, and so has closed its other sockets: the store can know
-   * of a revocation before the log has delivered it here.
+   * says that the session has ended and the answer fails `consistentRead`. An ended session, and a user who is
+   * local-only, are reported only after this node has applied the log up to the commit that made them so, and so has
+   * closed the other sockets: the store can know of a revocation before the log has delivered it here.
    */
   of(subject: Subject): Promise<SessionStatus>;
   /** What is cached and was not affected by any revocation since. */
@@ -108,9 +110,10 @@ export function createSessionStatusCache(options: {
   };
   const read = (subjects: readonly Subject[]) =>
     consistentRead(revocation.view, () => readStatuses(tools, subjects), anyEnded);
-  /** Otherwise this node would call a session ended, and serve its other sockets afterwards. */
+  /** Otherwise this node would refuse a socket, and serve others afterwards that the same change ends. */
   const onceApplied = async (status: SessionStatus): Promise<SessionStatus> => {
-    if (status.live || (await revocation.whenApplied(status.asOf, entryWaitMs))) return status;
+    const endsNothing = status.live && !status.localOnly;
+    if (endsNothing || (await revocation.whenApplied(status.asOf, entryWaitMs))) return status;
     throw untrusted();
   };
   const lookUp = (subject: Subject): Promise<SessionStatus> => {
@@ -230,8 +233,8 @@ function statusOf(
 ): SessionStatus {
   const asOf = Math.max(epoch, ...[session, record, ...demanding].map((each) => each?.version ?? 0));
   const ended = (close: CloseName): SessionStatus => ({ live: false, close, asOf });
-  const user =
-    record && applyDecidedRights({ user: requireUser(record), version: record.version }, ...decided);
+  if (record === undefined) return ended("user_removed");
+  const user = applyDecidedRights({ user: requireUser(record), version: record.version }, ...decided);
   if (user === undefined) return ended("user_removed");
   if (!isActive(user)) return ended("user_deactivated");
   if (session === undefined) return ended("session_revoked");
@@ -243,5 +246,5 @@ function statusOf(
   if (state === "expired") return ended("session_expired");
   // Left over where a change that ends such sessions was cut short.
   if (isBelow(found.session, assurance.demandFrom(user, demanding))) return ended("session_revoked");
-  return { live: true, epoch, localOnly: user.localOnly, sessionExpiresAt: expiresAt };
+  return { live: true, epoch, localOnly: user.localOnly, sessionExpiresAt: expiresAt, asOf: record.version };
 }

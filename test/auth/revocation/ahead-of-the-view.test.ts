@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import { home, openSession, ownerLogin } from "../../support/authority.ts";
+import { abroad, home, openSession, ownerLogin } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { within } from "../../support/within.ts";
@@ -69,6 +69,24 @@ describe("a token that the store calls ended, before its entry of the log has ar
       expect(cuts).toEqual([kind === "user" ? "user" : "sessions"]);
     },
   );
+
+  it("is refused from elsewhere, if the user is local-only by now, only after the node has closed such sockets", async () => {
+    const { node, other, user, accessToken } = await unsureOf();
+    const cuts = cutsOf(other);
+    other.hold();
+    await node.authority.users.update(user.id, { localOnly: true });
+    const entries = await other.held(1);
+    const answer = Promise.resolve(other.authority.authentication.authenticate(accessToken, abroad));
+    let answered = false;
+    void answer.finally(() => {
+      answered = true;
+    });
+    for (let times = 0; times < 2; times += 1) await other.authority.users.read(user.id);
+    expect({ answered, cuts }).toEqual({ answered: false, cuts: [] });
+    other.release(entries);
+    expect(await within(answer, "the answer")).toMatchObject({ ok: false, close: "address_not_allowed" });
+    expect(cuts).toEqual(["user_changed"]);
+  });
 
   it("is answered with unavailable, for now, if the entry does not arrive", async () => {
     const { node, other, user, session, accessToken } = await unsureOf();

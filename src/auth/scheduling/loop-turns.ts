@@ -1,17 +1,18 @@
-/** Milliseconds of one turn of the event loop that the commands of all sockets may take before the rest waits. */
+/** Milliseconds of one iteration of the event loop that work of one kind may take before the rest of it waits. */
 const turnMs = 4;
 
-/** A socket with messages that wait for a later turn. */
+/** Somebody with work that waits for a later turn, such as a socket with commands. */
 export interface TurnTaker {
-  /** Runs at least one, then more while the turn lasts. If some are left, it asks again. */
+  /** Runs at least one piece, then more while the turn lasts. If some are left, it asks again. */
   runOn(): void;
 }
 
 /**
- * Shares the event loop among the sockets of a node: who sends many commands at once waits between them, and everybody
- * else's are read and run meanwhile. What begins first is served first; then each socket gets one turn after another.
+ * Shares the event loop: work of one kind that came in a burst waits between its pieces, and everybody else's messages
+ * are read and answered meanwhile. Each kind has turns of its own. Whoever asks first is served first, then each one
+ * after another.
  */
-export class CommandTurns {
+export class LoopTurns {
   readonly #waiting = new Set<TurnTaker>();
   readonly #turnMs: number;
   #isOpen = false;
@@ -38,6 +39,11 @@ export class CommandTurns {
   ask(taker: TurnTaker): void {
     this.#waiting.add(taker);
     this.#serveSoon();
+  }
+
+  /** Resolves in a turn, in the order of the calls. What the caller does before its next promise belongs to that turn. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.ask({ runOn: resolve }));
   }
 
   #open(): void {
@@ -75,7 +81,7 @@ export class CommandTurns {
 
 /**
  * Calls it once everything has run that needs no more than settled promises, and before the event loop reads anything.
- * Only then is it known what a command has cost that answers with a promise.
+ * Only then is it known what work has cost that answers with a promise.
  */
 export function afterPromises(go: () => void): void {
   // `nextTick` alone runs before promises, a microtask alone among them.
