@@ -11,7 +11,7 @@ import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { retryConflicts, type Store } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
-import { createAddressClaims } from "./address-claim.ts";
+import { createAddressBoundClaims } from "./address-bound-secret.ts";
 import { advanceFactor } from "./advance-factor.ts";
 import {
   type ChargingTools,
@@ -245,7 +245,7 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
       () => open.holders(),
     );
   };
-  const addressClaim = createAddressClaims(given.sealing);
+  const addressClaim = createAddressBoundClaims(given.sealing);
   const engine = { options, limits, open, listen, addressClaim };
   return {
     providers: (peer) =>

@@ -9,7 +9,7 @@ import type { FlowClaim } from "./login-flows.ts";
  * The secret of a flow whose client keeps only the flow's id: a MAC of id and address under a key of the installation.
  * So no other address continues the flow, every node knows the secret, and no record holds more than its hash.
  */
-export function createAddressClaims(
+export function createAddressBoundClaims(
   sealing: Pick<Sealing, "derive">,
 ): (flowId: string, peer: Peer) => FlowClaim {
   const key = sealing.derive("login flow by address");
