@@ -2,7 +2,7 @@ import { closeCodes } from "./close-codes.ts";
 import type { CommandContract } from "./commands/define.ts";
 import { commands } from "./commands/index.ts";
 import { PresenceEvent } from "./commands/presence.ts";
-import { RevocationEvent } from "./commands/revoke.ts";
+import { SecurityEvent } from "./commands/revoke.ts";
 import { TopicEvent } from "./commands/topics.ts";
 import { errorCodes } from "./errors.ts";
 import {
@@ -79,7 +79,7 @@ const messages = {
 const events = {
   "auth/login/start": FlowStep,
   "auth/login/resume": FlowStep,
-  "gatehouse/revoke": RevocationEvent,
+  "gatehouse/revoke": SecurityEvent,
   "gatehouse/presence/subscribe": PresenceEvent,
   "gatehouse/topics/subscribe": TopicEvent,
 };

@@ -39,7 +39,7 @@ const { authority } = gateway;
 let cutAt = Number.NaN;
 // Registered before the gateway's own listener, which closes the sockets: at this moment the store has acknowledged the
 // commit.
-authority.revocation.onRevocation(() => {
+authority.revocation.onSecurityEvent(() => {
   cutAt = monotonicNow();
   return 0;
 });

@@ -43,7 +43,7 @@ export const RevocationState = Type.Object({
 export type RevocationState = Static<typeof RevocationState>;
 
 /** An event of `gatehouse/revoke` with `subscribe`: the state after a change. The last one has `done`. */
-export const RevocationEvent = Type.Object({ ...RevocationState.properties, done: Type.Boolean() });
+export const SecurityEvent = Type.Object({ ...RevocationState.properties, done: Type.Boolean() });
 
 export const revokeCommands = {
   /** `wait`: answered once every node applied it, or after 60 s. `subscribe`: answered at once, then events follow. */

@@ -56,7 +56,7 @@ export interface AuthenticationOptions {
   readonly keyring: Pick<KeyringKeys, "isDropped">;
   readonly store: Store;
   readonly clock: Clock;
-  readonly revocation: Pick<Revocation, "onRevocation" | "whenApplied"> & {
+  readonly revocation: Pick<Revocation, "onSecurityEvent" | "whenApplied"> & {
     readonly view: MutableRevocationView;
   };
   readonly providers: Pick<ProviderAdmission, "admits">;

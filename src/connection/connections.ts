@@ -84,7 +84,7 @@ export interface ConnectionsOptions {
 export interface Connections {
   /** For the transport. */
   readonly checkUpgrade: CheckUpgrade;
-  /** Register it: `revocation.onRevocation((event) => hub.apply(event))`. */
+  /** Register it: `revocation.onSecurityEvent((event) => hub.apply(event))`. */
   readonly hub: Hub;
   readonly count: {
     readonly sockets: number;

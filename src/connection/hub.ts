@@ -1,7 +1,7 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Peer, Principal, Rights } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
-import type { RevocationEvent } from "../auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../auth/revocation/security-events.ts";
 import { closeReason, mayConnectFrom } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
 import { KeyIndex } from "./key-index.ts";
@@ -42,10 +42,10 @@ export interface Hub {
   isCrowded(member: HubMember): boolean;
   /**
    * Applies a revocation synchronously and returns how many sockets it closed. Register it with
-   * `revocation.onRevocation`. An event of an older node may only say that a user changed. That user is read again in
+   * `revocation.onSecurityEvent`. An event of an older node may only say that a user changed. That user is read again in
    * the background, and what follows from that is not in the number.
    */
-  apply(cut: RevocationEvent): number;
+  apply(cut: SecurityEvent): number;
   readonly sockets: number;
   readonly sessions: number;
   readonly users: number;
@@ -65,7 +65,7 @@ export function createHub(options: {
   readonly wheel: TimerWheel;
   readonly log: ConnectionLog;
   /** Called with every event, before its sockets are closed. */
-  readonly onEvent: (event: RevocationEvent) => void;
+  readonly onEvent: (event: SecurityEvent) => void;
 }): Hub {
   return new IndexedHub(options);
 }
@@ -122,7 +122,7 @@ class IndexedHub implements Hub {
     );
   }
 
-  apply(cut: RevocationEvent): number {
+  apply(cut: SecurityEvent): number {
     this.#options.onEvent(cut);
     switch (cut.kind) {
       case "sessions":
@@ -154,14 +154,14 @@ class IndexedHub implements Hub {
     }
   }
 
-  #endedBy(cut: Extract<RevocationEvent, { kind: "user" }>): readonly HubMember[] {
+  #endedBy(cut: Extract<SecurityEvent, { kind: "user" }>): readonly HubMember[] {
     return this.#byUser
       .of(cut.userId)
       .filter(({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.except);
   }
 
   /** Looks at every socket of this node. Rare enough to need no index. */
-  #olderThan(cut: Extract<RevocationEvent, { kind: "client" | "all" }>): readonly HubMember[] {
+  #olderThan(cut: Extract<SecurityEvent, { kind: "client" | "all" }>): readonly HubMember[] {
     return this.members().filter(
       ({ principal }) =>
         principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),

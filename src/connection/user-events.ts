@@ -4,7 +4,7 @@ import { isClientId } from "../auth/clients/client-id.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import type { Principal, User } from "../auth/model.ts";
 import type { PermissionsReader } from "../auth/permissions/permissions.ts";
-import type { RevocationEvent } from "../auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../auth/revocation/security-events.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approvals, WaitingApproval } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
@@ -19,7 +19,7 @@ import type { SocketSession } from "./session.ts";
 export interface UserEvents {
   /** `type` undefined: all of them. Returns a function that ends the subscription. */
   subscribe(session: SocketSession, id: number, type: string | undefined): () => void;
-  publish(event: RevocationEvent): void;
+  publish(event: SecurityEvent): void;
   publishApproval(approval: WaitingApproval): void;
 }
 
@@ -114,7 +114,7 @@ interface ShownEvent {
 }
 
 /** What administrators are told of an event. Undefined: nothing. */
-function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
+function shownEventOf(event: SecurityEvent): ShownEvent | undefined {
   switch (event.kind) {
     case "user_changed":
       return { type: `user_${event.change}`, data: { user_id: event.userId } };

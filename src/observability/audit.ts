@@ -3,8 +3,8 @@ import type { CreateEntryStep, FlowStep } from "../../protocol/flow.ts";
 import { isClientId } from "../auth/clients/client-id.ts";
 import type { FlowAnswer } from "../auth/login/login-flows.ts";
 import type { Actor, Peer, Principal } from "../auth/model.ts";
-import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
+import type { SecurityEvent } from "../auth/revocation/security-events.ts";
 import type { StepUpAbout, StepUpTeller } from "../connection/step-up.ts";
 import type { Log } from "./log.ts";
 
@@ -126,7 +126,7 @@ export interface Audit {
    * `replayed`: read from the log at a start. It came into effect earlier, here, on another node or by the command
    * line.
    */
-  cut(cut: RevocationEvent, socketsClosed: number, replayed?: boolean): void;
+  cut(cut: SecurityEvent, socketsClosed: number, replayed?: boolean): void;
 }
 
 /** Takes the finished record. */
@@ -223,9 +223,9 @@ function clientNamed(clientId: string | null | undefined): string | null | undef
   return typeof clientId !== "string" || isClientId(clientId) ? clientId : "[no client id]";
 }
 
-type Ending = Extract<RevocationEvent, { kind: "sessions" | "user" | "client" | "all" | "keys" }>;
+type Ending = Extract<SecurityEvent, { kind: "sessions" | "user" | "client" | "all" | "keys" }>;
 
-function endsSockets(event: RevocationEvent): event is Ending {
+function endsSockets(event: SecurityEvent): event is Ending {
   return ["sessions", "user", "client", "all", "keys"].includes(event.kind);
 }
 

@@ -222,7 +222,7 @@ const revocation: Rules<Authority["revocation"]> = {
   logBroke: notRecorded,
   setFeed: notRecorded,
   setWatch: notRecorded,
-  onRevocation: notRecorded,
+  onSecurityEvent: notRecorded,
   watch: notRecorded,
   settled: notRecorded,
 };

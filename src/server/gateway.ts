@@ -4,7 +4,7 @@ import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import { createLogoutNotices, type LogoutNotices } from "../auth/oauth/logout-notices.ts";
-import type { RevocationEvent } from "../auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../auth/revocation/security-events.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
 import type { PageFile } from "../http/pages.ts";
@@ -208,7 +208,9 @@ class RunningGateway implements Gateway {
   async #start(): Promise<Started> {
     const { config, connections, health, transport, tls, opened, log } = this.#parts;
     const { http, httpGate, accounting, presence } = this.#parts;
-    this.#stopListening = this.authority.revocation.onRevocation((event) => this.#applyRevocation(event));
+    this.#stopListening = this.authority.revocation.onSecurityEvent((event) =>
+      this.#applySecurityEvent(event),
+    );
     this.#feed = await startRevocationFeed({
       store: opened.store,
       clock: this.#parts.clock,
@@ -283,7 +285,7 @@ class RunningGateway implements Gateway {
     return `${url}/setup#code=${encodeURIComponent(await onboarding.setupCode())}`;
   }
 
-  #applyRevocation(event: RevocationEvent): number {
+  #applySecurityEvent(event: SecurityEvent): number {
     const { connections, metrics, audit } = this.#parts;
     const closed = connections.hub.apply(event);
     // What the log delivers at the start happened before; another audit record may report it already.

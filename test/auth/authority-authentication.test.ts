@@ -332,7 +332,7 @@ describe("two nodes", () => {
     const { session, accessToken } = await node.open(userId);
     const principal = now(authenticate(accessToken, home, other));
     const heard = new Promise<unknown>((resolve) => {
-      other.authority.revocation.onRevocation((cut) => {
+      other.authority.revocation.onSecurityEvent((cut) => {
         if (cut.kind === "sessions") resolve(cut);
         return 0;
       });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Verdict } from "../../src/auth/authentication.ts";
-import type { RevocationEvent } from "../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../src/auth/revocation/security-events.ts";
 import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
 import { principalOf } from "../support/people.ts";
 
@@ -10,7 +10,7 @@ import { principalOf } from "../support/people.ts";
  * A revoke that commits while a socket is being let in. Whatever the moment, the socket must not live on: either the
  * last check sees the revoke, or the hub has the socket when the cut comes.
  */
-const revoke: RevocationEvent = {
+const revoke: SecurityEvent = {
   kind: "sessions",
   userId: "u1",
   sessionIds: ["s1"],

@@ -83,7 +83,9 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     addressOf: (request) => options.addressOf?.((name) => request.header(name)) ?? request.address,
     limits: options.limits,
   });
-  authority.revocation.onRevocation((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
+  authority.revocation.onSecurityEvent((cut) =>
+    options.hears?.() === false ? 0 : connections.hub.apply(cut),
+  );
   const transport = await loadTransport(options.transport ?? "ws", (error) =>
     note({ err: error }, "transport"),
   );

@@ -17,7 +17,7 @@ export function composeFactors(options: {
   readonly store: Store;
   readonly clock: Clock;
   readonly yielder: LoopYielder;
-  readonly revocation: LogWriter & Pick<Revocation, "revoke" | "onRevocation" | "onRecovery">;
+  readonly revocation: LogWriter & Pick<Revocation, "revoke" | "onSecurityEvent" | "onRecovery">;
   readonly demandTable: DemandTable;
   readonly tools: FactorTools;
   readonly create: ((tools: FactorTools) => readonly Factor[]) | undefined;

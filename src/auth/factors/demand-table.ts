@@ -36,10 +36,10 @@ export function createDemandTable(): DemandTable {
 export function followDemands(options: {
   readonly store: Pick<Store, "get">;
   readonly table: DemandTable;
-  readonly revocation: Pick<Revocation, "onRevocation" | "onRecovery">;
+  readonly revocation: Pick<Revocation, "onSecurityEvent" | "onRecovery">;
 }): void {
   const { store, table, revocation } = options;
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (event.kind === "factor_demands_changed") table.apply(event.demands);
     return 0;
   });

@@ -213,7 +213,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 export interface LoginFlowsOptions
   extends Omit<FinishTools, "onWaiting">,
     Pick<ChargingTools, "throttle" | "devices"> {
-  readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
+  readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onSecurityEvent">;
   readonly credentials: FinishTools["credentials"] & Pick<Credentials, "list">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
@@ -232,7 +232,7 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
       open.holderOf(flowId)?.flowContinued();
     },
   };
-  const stopWatchingUsers = given.revocation.onRevocation((event) => {
+  const stopWatchingUsers = given.revocation.onSecurityEvent((event) => {
     if (event.kind === "user" || event.kind === "user_changed")
       for (const holder of open.holdersAwaiting(event.userId)) holder.flowContinued();
     return 0;

@@ -4,7 +4,7 @@ import type { RegisteredClient } from "../clients/client-record.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
-import type { RevocationEvent } from "../revocation/listeners.ts";
+import type { SecurityEvent } from "../revocation/security-events.ts";
 import { parseSession } from "../sessions/session-record.ts";
 import type { Store } from "../store.ts";
 import type { IdTokens } from "../tokens/id-tokens.ts";
@@ -17,7 +17,7 @@ import { LogoutDelivery, type LogoutNotice } from "./logout-delivery.ts";
  */
 export interface LogoutNotices {
   /** A listener of revocations. Does not wait. */
-  heard(event: RevocationEvent): void;
+  heard(event: SecurityEvent): void;
   /** Nothing more is sent. */
   close(): void;
 }
@@ -53,7 +53,7 @@ export function createLogoutNotices(options: LogoutNoticeOptions): LogoutNotices
     onFault,
     delaysMs,
   });
-  const find = async (event: RevocationEvent): Promise<void> => {
+  const find = async (event: SecurityEvent): Promise<void> => {
     if (event.kind === "client" || event.kind === "all")
       return await ofEverybody(options, event, await notified(), (found) => delivery.add(found));
     if (event.kind !== "sessions" && event.kind !== "user") return;
@@ -104,7 +104,7 @@ function withLogoutUri(clients: readonly RegisteredClient[]): Notified {
 /** The record of a session that was revoked stays for a while. */
 async function ofSessions(
   store: Store,
-  { userId, sessionIds }: Extract<RevocationEvent, { kind: "sessions" }>,
+  { userId, sessionIds }: Extract<SecurityEvent, { kind: "sessions" }>,
 ): Promise<readonly LogoutNotice[]> {
   const records = await store.get(sessionIds.map(recordKeys.session));
   return records.flatMap((record) => {
@@ -140,7 +140,7 @@ async function forgetRemoved(store: Store, userId: string, found: readonly Logou
  */
 async function ofEverybody(
   { store, clock }: Pick<LogoutNoticeOptions, "store" | "clock">,
-  event: Extract<RevocationEvent, { kind: "client" | "all" }>,
+  event: Extract<SecurityEvent, { kind: "client" | "all" }>,
   uris: Notified,
   send: (found: readonly LogoutNotice[]) => void,
 ): Promise<void> {
@@ -159,7 +159,7 @@ async function ofEverybody(
   }
 }
 
-function nameOf({ clientId, userId, sessionId }: LogoutNotice, event: RevocationEvent): NoticeName {
+function nameOf({ clientId, userId, sessionId }: LogoutNotice, event: SecurityEvent): NoticeName {
   return [clientId, sessionId ?? `${userId}:${event.kind === "user" ? event.epoch : 0}`];
 }
 

@@ -35,7 +35,7 @@ export function composeGroups(
   { groupTable, resourceTable }: PermissionTables,
   parts: {
     readonly store: Store;
-    readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
+    readonly revocation: Pick<Revocation, "track" | "onSecurityEvent" | "onRecovery">;
     readonly demands: GroupsOptions["demands"];
     readonly onDeleted: (groupId: string) => Promise<unknown>;
   },

@@ -33,7 +33,7 @@ export async function requireGroups(
 export interface KnownGroupsOptions {
   readonly store: Pick<Store, "list" | "get">;
   readonly table: GroupTable;
-  readonly revocation: Pick<Revocation, "onRevocation" | "onRecovery">;
+  readonly revocation: Pick<Revocation, "onSecurityEvent" | "onRecovery">;
 }
 
 /**
@@ -45,7 +45,7 @@ export function followGroups({ store, table, revocation }: KnownGroupsOptions): 
   const load = async () => {
     for (const { state } of await readGroups(store)) table.apply(state);
   };
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (event.kind === "group_changed") table.apply(event.group);
     return 0;
   });

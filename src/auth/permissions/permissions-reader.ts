@@ -1,13 +1,13 @@
 import type { Principal, User } from "../model.ts";
-import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
+import type { SecurityEvent } from "../revocation/security-events.ts";
 import { type CallerPermissions, noPermissions, type Standing, standingOf } from "./caller-permissions.ts";
 import type { Permissions, PermissionsReader, PermissionsWatch } from "./permissions.ts";
 
 export interface PermissionsReaderOptions {
   readonly users: { current(userId: string): Promise<User | undefined> };
   readonly callers: CallerPermissions;
-  readonly revocation: Pick<Revocation, "onRevocation" | "onRecovery">;
+  readonly revocation: Pick<Revocation, "onSecurityEvent" | "onRecovery">;
   /** Called if the user of a watch could not be read again. They may do nothing until they could. */
   readonly onFault?: ((error: unknown) => void) | undefined;
 }
@@ -75,7 +75,7 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
     change(person);
   };
 
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (event.kind === "group_changed") groupChanged(event.group.id, people);
     // The table has applied it before. Only those change whose rules ask for devices or areas.
     else if (event.kind === "resources_changed") for (const person of people.values()) updateAll(person);
@@ -126,7 +126,7 @@ function groupChanged(groupId: string, people: ReadonlyMap<string, Person>): voi
 type Changed = (userId: string, change: (person: Person) => void) => void;
 
 function applyEvent(
-  event: RevocationEvent,
+  event: SecurityEvent,
   changed: Changed,
   forget: (userId: string, person: Person) => void,
 ): void {

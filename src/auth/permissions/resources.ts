@@ -42,7 +42,7 @@ export const resourceLimits = { total: 10_000, atOnce: 200 } as const;
 export interface ResourcesOptions {
   readonly store: Pick<Store, "get">;
   readonly table: ResourceTable;
-  readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
+  readonly revocation: Pick<Revocation, "track" | "onSecurityEvent" | "onRecovery">;
 }
 
 export function createResources({ store, table, revocation }: ResourcesOptions): Resources {
@@ -50,7 +50,7 @@ export function createResources({ store, table, revocation }: ResourcesOptions):
     for (const { key, version, states } of await readShards(store))
       table.settle(states, version, (state) => shardKeyOf(state) === key);
   };
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (event.kind === "resources_changed") table.apply(event.states);
     return 0;
   });

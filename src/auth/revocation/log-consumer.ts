@@ -3,11 +3,11 @@ import type { DisabledSafeguards } from "../safeguards.ts";
 import type { LogEntry } from "../store.ts";
 import type { ClusterMembers } from "./cluster-members.ts";
 import type { LeaseManager, RevocationObserver } from "./lease-manager.ts";
-import type { RevocationListeners } from "./listeners.ts";
 import { isUnknownRevocation, logEventOf } from "./log-events.ts";
 import type { LogMac } from "./log-mac.ts";
 import { createLogProgress, type LogProgress } from "./log-progress.ts";
 import type { PropagationTracker } from "./propagation.ts";
+import type { SecurityEventListeners } from "./security-events.ts";
 import type { MutableRevocationView } from "./view.ts";
 
 /** Applies the entries of the log to this node. */
@@ -34,7 +34,7 @@ export interface LogConsumerOptions {
   >;
   readonly members: Pick<ClusterMembers, "onHeartbeat" | "onNodeLeft">;
   readonly propagation: Pick<PropagationTracker, "onDelivered" | "review">;
-  readonly listeners: Pick<RevocationListeners, "notify">;
+  readonly listeners: Pick<SecurityEventListeners, "notify">;
   readonly onListenerFault: (error: unknown) => void;
   readonly observer: Pick<RevocationObserver, "badMac">;
   readonly onKeyringChanged: (dropped: readonly string[]) => void;

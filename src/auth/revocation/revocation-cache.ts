@@ -4,7 +4,7 @@ import type { GroupState } from "../permissions/group-table.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import { parseUserState } from "../users/user-state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
-import type { RevocationEvent } from "./listeners.ts";
+import type { SecurityEvent } from "./security-events.ts";
 import type { Judgement, OwnerChange, RightsDecision } from "./view.ts";
 
 /** A revoked session as it is remembered: enough to judge tokens, and to log the revocation again. */
@@ -110,7 +110,7 @@ export class RevocationCache {
   }
 
   /** Applies an event. Returns what it revokes or changes, unless that was known already. */
-  apply(event: LogEvent, entry: LogEntry, now: number): RevocationEvent | undefined {
+  apply(event: LogEvent, entry: LogEntry, now: number): SecurityEvent | undefined {
     switch (event.type) {
       case "sessions_revoked": {
         const { userId, cause, revocationId } = event;
@@ -260,7 +260,7 @@ function decisionOf(
 function userChangedEvent(
   { userId, change, keepsRights }: UserChanged,
   decision: RightsDecision | undefined,
-): RevocationEvent {
+): SecurityEvent {
   const kept = keepsRights === undefined ? {} : { keepsRights };
   const changed = { kind: "user_changed", userId, change, ...kept } as const;
   const rights = decision?.rights;

@@ -7,7 +7,6 @@ import type { Sealing } from "../tokens/sealing.ts";
 import { type ClusterMembers, createClusterMembers } from "./cluster-members.ts";
 import { createLease, type Lease } from "./lease.ts";
 import { LeaseManager, type RevocationObserver } from "./lease-manager.ts";
-import { createRevocationListeners, type RevocationEvent } from "./listeners.ts";
 import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
 import { createLogMac } from "./log-mac.ts";
 import type { LogProgress } from "./log-progress.ts";
@@ -20,6 +19,7 @@ import { commitTracked, createSessionRevoker, revokeEpoch, revokeKeys } from "./
 import { createUserRevoker } from "./revoke-user.ts";
 import { repairRollback } from "./rollback/repair.ts";
 import type { RecordRepairs } from "./rollback/repair-records.ts";
+import { createSecurityEventListeners, type SecurityEvent } from "./security-events.ts";
 import {
   createRevocationView,
   type MutableRevocationView,
@@ -104,7 +104,7 @@ export interface Revocation {
   /** Resolves with the final receipt, when `watch` would report `done`. */
   settled(receipt: RevokeReceipt): Promise<RevokeReceipt>;
   /** The listener returns how many sockets it closed. Returns a function that removes it. */
-  onRevocation(listener: (event: RevocationEvent) => number): () => void;
+  onSecurityEvent(listener: (event: SecurityEvent) => number): () => void;
 }
 
 /**
@@ -196,7 +196,7 @@ export function createRevocation(
       return await logConsumer.progress.whenRead(version, timeoutMs);
     },
     commit: logWriter.commit,
-    onRevocation: listeners.add,
+    onSecurityEvent: listeners.add,
     apply(entries) {
       role.delivered();
       logConsumer.deliver(entries);
@@ -330,7 +330,7 @@ function compose(options: RevocationOptions, recoveries: readonly (() => Promise
         onRepaired: observer.recordRepaired,
       }),
   });
-  const listeners = createRevocationListeners(onListenerFault);
+  const listeners = createSecurityEventListeners(onListenerFault);
   const logConsumer: LogConsumer = createLogConsumer({
     node,
     logMac,

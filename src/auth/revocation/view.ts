@@ -3,8 +3,8 @@ import type { LogEvent, Principal, RevocationCause, Rights } from "../model.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
 import type { LogEntry } from "../store.ts";
 import type { Lease } from "./lease.ts";
-import type { RevocationEvent } from "./listeners.ts";
 import { RevocationCache } from "./revocation-cache.ts";
+import type { SecurityEvent } from "./security-events.ts";
 
 /** What this node knows about revocations, from its own commits and from the log. */
 export interface RevocationView {
@@ -72,7 +72,7 @@ export interface MutableRevocationView extends RevocationView {
   /**
    * Applies one event, before the listeners are called. Undefined if it was applied before, or changes nothing here.
    */
-  apply(event: LogEvent, entry: LogEntry): RevocationEvent | undefined;
+  apply(event: LogEvent, entry: LogEntry): SecurityEvent | undefined;
   /** The feed starts, or starts over after a gap: entries from before `since` (ms) were not delivered. */
   completeSince(since: number): void;
   /** An entry may have been missed. */
@@ -189,7 +189,7 @@ export function createRevocationView(options: {
   };
 }
 
-function dropRights(event: RevocationEvent): RevocationEvent {
+function dropRights(event: SecurityEvent): SecurityEvent {
   if (event.kind !== "user_changed") return event;
   const { rights: _, ...change } = event;
   return change;

@@ -6,8 +6,8 @@ import { AuthError } from "../errors.ts";
 import { type Assurance, isBelow } from "../factors/assurance.ts";
 import { recordKeys } from "../record-keys.ts";
 import { closeNameOf } from "../revocation/cause.ts";
-import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
+import type { SecurityEvent } from "../revocation/security-events.ts";
 import type { MutableRevocationView, OwnerChange, RightsDecision } from "../revocation/view.ts";
 import type { Store, StoredRecord } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
@@ -79,7 +79,7 @@ interface Entry {
 export function createSessionStatusCache(options: {
   readonly store: Store;
   readonly clock: Clock;
-  readonly revocation: Pick<Revocation, "onRevocation" | "whenApplied"> & {
+  readonly revocation: Pick<Revocation, "onSecurityEvent" | "whenApplied"> & {
     readonly view: MutableRevocationView;
   };
   readonly assurance: Pick<Assurance, "demandFrom">;
@@ -96,7 +96,7 @@ export function createSessionStatusCache(options: {
       if (sessions?.size === 0) sessionsByUser.delete(userId);
     },
   });
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (event.kind === "client" || event.kind === "all") entries.clear();
     else for (const sessionId of affectedSessions(event, sessionsByUser)) entries.delete(sessionId);
     return 0;
@@ -155,7 +155,7 @@ function requireStatus([status]: readonly (SessionStatus | undefined)[]): Sessio
 }
 
 function affectedSessions(
-  event: Exclude<RevocationEvent, { kind: "client" | "all" }>,
+  event: Exclude<SecurityEvent, { kind: "client" | "all" }>,
   sessionsByUser: ReadonlyMap<string, ReadonlySet<string>>,
 ): readonly string[] {
   switch (event.kind) {

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { User } from "../model.ts";
-import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
+import type { SecurityEvent } from "../revocation/security-events.ts";
 
 const capacity = 10_000;
 
@@ -16,7 +16,7 @@ export function createUserCache(options: {
 }): (userId: string) => Promise<User | undefined> {
   const { revocation, read } = options;
   const users = new LRUCache<string, Promise<User | undefined>>({ max: capacity });
-  revocation.onRevocation((event) => {
+  revocation.onSecurityEvent((event) => {
     if (concernsUser(event)) users.delete(event.userId);
     return 0;
   });
@@ -40,6 +40,6 @@ export function createUserCache(options: {
   };
 }
 
-function concernsUser(event: RevocationEvent): event is Extract<RevocationEvent, { userId: string }> {
+function concernsUser(event: SecurityEvent): event is Extract<SecurityEvent, { userId: string }> {
   return event.kind === "user" || event.kind === "user_changed";
 }

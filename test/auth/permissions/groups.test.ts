@@ -190,7 +190,7 @@ describe("on several nodes, a group", () => {
     const here = await member(group.id, other);
     expect(here.may("light.kitchen")).toBe(true);
     let toldBefore: number | undefined;
-    other.authority.revocation.onRevocation((event) => {
+    other.authority.revocation.onSecurityEvent((event) => {
       if (event.kind === "group_changed") toldBefore ??= here.calls();
       return 0;
     });

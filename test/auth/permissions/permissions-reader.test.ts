@@ -7,7 +7,7 @@ import { createGroupTable } from "../../../src/auth/permissions/group-table.ts";
 import type { PermissionsWatch } from "../../../src/auth/permissions/permissions.ts";
 import { createPermissionsReader } from "../../../src/auth/permissions/permissions-reader.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -92,7 +92,7 @@ describe("a watch of permissions", () => {
     const { watch, seen } = await counting(principal);
     const before = watch.permissions;
     let toldBefore: number | undefined;
-    const undo = node.authority.revocation.onRevocation((event) => {
+    const undo = node.authority.revocation.onSecurityEvent((event) => {
       if (event.kind === "user_changed" && event.userId === principal.userId) toldBefore ??= seen.length;
       return 0;
     });
@@ -181,7 +181,7 @@ describe("a watch of permissions", () => {
 describe("a watch that begins while something happens", () => {
   /** A reader of its own, whose reads end when the test says so. */
   function reader() {
-    const listeners: ((event: RevocationEvent) => number)[] = [];
+    const listeners: ((event: SecurityEvent) => number)[] = [];
     const reads: ((user: User) => void)[] = [];
     const callers = createCallerPermissions({
       groups: createGroupTable(),
@@ -191,18 +191,18 @@ describe("a watch that begins while something happens", () => {
       users: { current: () => new Promise((resolve) => reads.push(resolve)) },
       callers,
       revocation: {
-        onRevocation(listener) {
+        onSecurityEvent(listener) {
           listeners.push(listener);
           return () => undefined;
         },
         onRecovery: () => undefined,
       },
     });
-    return { made, reads, emit: (event: RevocationEvent) => listeners.map((listener) => listener(event)) };
+    return { made, reads, emit: (event: SecurityEvent) => listeners.map((listener) => listener(event)) };
   }
   const ada = userOf({ groupIds: ["system-users"] });
   const change = (more: object) =>
-    ({ kind: "user_changed", userId: ada.id, change: "updated", ...more }) as RevocationEvent;
+    ({ kind: "user_changed", userId: ada.id, change: "updated", ...more }) as SecurityEvent;
 
   it.each([
     ["a decision", change({ rights: { state: "active", localOnly: false, groupIds: [] } })],

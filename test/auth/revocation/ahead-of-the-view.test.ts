@@ -36,7 +36,7 @@ async function unsureOf() {
 /** What the node told its sockets to end, in the order of the log. */
 function cutsOf({ authority }: HandNode): string[] {
   const cuts: string[] = [];
-  authority.revocation.onRevocation(({ kind }) => {
+  authority.revocation.onSecurityEvent(({ kind }) => {
     cuts.push(kind);
     return 0;
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -35,9 +35,9 @@ const verdictOf = async (accessToken: string) =>
 const refresh = (refreshToken: string, clientId = app) =>
   node.authority.sessions.refresh({ refreshToken, clientId, peer: home });
 
-async function cutsOf(work: () => Promise<unknown>): Promise<readonly RevocationEvent[]> {
-  const cuts: RevocationEvent[] = [];
-  const undo = revocation().onRevocation((cut) => {
+async function cutsOf(work: () => Promise<unknown>): Promise<readonly SecurityEvent[]> {
+  const cuts: SecurityEvent[] = [];
+  const undo = revocation().onSecurityEvent((cut) => {
     cuts.push(cut);
     return 1;
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { newId } from "../../../src/auth/ids.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { sessionPut } from "../../../src/auth/sessions/session-record.ts";
 import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -37,8 +37,8 @@ const refresh = (refreshToken: string) =>
 
 /** Listens like a hub: returns that it closed one socket for each event. */
 async function heard<Result>(work: () => Promise<Result>) {
-  const cuts: RevocationEvent[] = [];
-  const undo = revocation().onRevocation((cut) => {
+  const cuts: SecurityEvent[] = [];
+  const undo = revocation().onSecurityEvent((cut) => {
     cuts.push(cut);
     return 1;
   });
@@ -319,8 +319,8 @@ describe("listeners of revocations", () => {
     const userId = await someone();
     const { session, accessToken } = await node.open(userId);
     const principal = await node.principal(accessToken);
-    const cuts: RevocationEvent[] = [];
-    unfed.authority.revocation.onRevocation((cut) => cuts.push(cut));
+    const cuts: SecurityEvent[] = [];
+    unfed.authority.revocation.onSecurityEvent((cut) => cuts.push(cut));
     const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
     const receipt = await unfed.authority.revocation.revoke(target, "session_revoked");
     expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 1 });
@@ -336,10 +336,10 @@ describe("listeners of revocations", () => {
     const { session } = await node.open(userId);
     const broken = new Error("a broken listener");
     let reported = 0;
-    other.authority.revocation.onRevocation(() => {
+    other.authority.revocation.onSecurityEvent(() => {
       throw broken;
     });
-    const undo = other.authority.revocation.onRevocation(() => {
+    const undo = other.authority.revocation.onSecurityEvent(() => {
       reported += 1;
       return 2;
     });

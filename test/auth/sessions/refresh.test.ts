@@ -253,7 +253,7 @@ describe("a refresh is refused", () => {
   it("after the session's expiry, which is then committed and logged", async () => {
     const { session, refreshToken } = await node.open(userId);
     const causes: unknown[] = [];
-    const stop = node.authority.revocation.onRevocation((cut) => {
+    const stop = node.authority.revocation.onSecurityEvent((cut) => {
       causes.push(cut);
       return 0;
     });

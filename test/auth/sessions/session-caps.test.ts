@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { startAuthority } from "../../support/authority.ts";
 
 describe("sessions beyond the cap", () => {
   it("are revoked, least recently used first, and never the new one", async () => {
     const node = await startAuthority({ sessionCaps: { sessions: 3 } });
     const owner = await node.owner();
-    const cuts: RevocationEvent[] = [];
-    node.authority.revocation.onRevocation((cut) => {
+    const cuts: SecurityEvent[] = [];
+    node.authority.revocation.onSecurityEvent((cut) => {
       cuts.push(cut);
       return 0;
     });
@@ -40,7 +40,7 @@ describe("sessions beyond the cap", () => {
     const node = await startAuthority({ sessionCaps: { sessions: 40 } });
     const owner = await node.owner();
     const ended: number[] = [];
-    node.authority.revocation.onRevocation((cut) => {
+    node.authority.revocation.onSecurityEvent((cut) => {
       if (cut.kind === "sessions") ended.push(cut.sessionIds.length);
       return 0;
     });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { userPut } from "../../../src/auth/users/user-record.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -284,8 +284,8 @@ describe("switching a session's expiry", () => {
   it("switches it off, and on again from the last use, and logs it", async () => {
     const user = await someone();
     const { session, accessToken } = await node.open(user.id);
-    const cuts: RevocationEvent[] = [];
-    const stop = node.authority.revocation.onRevocation((cut) => {
+    const cuts: SecurityEvent[] = [];
+    const stop = node.authority.revocation.onSecurityEvent((cut) => {
       cuts.push(cut);
       return 0;
     });
@@ -339,8 +339,8 @@ describe("ending a session at its expiry", () => {
     const { session } = await node.open(user.id);
     expect(await sessions().expireIfDue(session.id)).toBe(session.expiresAt);
     node.clock.advance(90 * day);
-    const cuts: RevocationEvent[] = [];
-    const stop = node.authority.revocation.onRevocation((cut) => {
+    const cuts: SecurityEvent[] = [];
+    const stop = node.authority.revocation.onSecurityEvent((cut) => {
       cuts.push(cut);
       return 1;
     });

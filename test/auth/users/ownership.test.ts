@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { User } from "../../../src/auth/model.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -30,8 +30,8 @@ describe("a transfer of the ownership", () => {
     const other = await node.another();
     const { user } = await node.user("ada");
     expect((await other.authority.users.current(owner.id))?.isOwner).toBe(true);
-    const cuts: RevocationEvent[] = [];
-    other.authority.revocation.onRevocation((cut) => cuts.push(cut));
+    const cuts: SecurityEvent[] = [];
+    other.authority.revocation.onSecurityEvent((cut) => cuts.push(cut));
     expect(await transfer(user.id, await principalOf(owner.id))).toMatchObject({
       id: user.id,
       isOwner: true,

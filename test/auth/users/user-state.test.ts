@@ -55,7 +55,7 @@ describe("a user's state", () => {
     await node.authority.users.update(user.id, { state: "deactivated" });
     const waiting = await pending();
     const heard = new Promise<unknown>((resolve) => {
-      other.authority.revocation.onRevocation((cut) => {
+      other.authority.revocation.onSecurityEvent((cut) => {
         if (cut.kind === "user_changed" && cut.userId === waiting.id && cut.change === "updated")
           resolve(cut);
         return 0;
@@ -90,7 +90,7 @@ describe("a user's state", () => {
     const { user } = await node.user("ada");
     const { accessToken } = await node.open(user.id);
     const causes: unknown[] = [];
-    node.authority.revocation.onRevocation((cut) => {
+    node.authority.revocation.onSecurityEvent((cut) => {
       if (cut.kind === "user") causes.push(cut.cause);
       return 0;
     });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
+import type { SecurityEvent } from "../../../src/auth/revocation/security-events.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { userPut } from "../../../src/auth/users/user-record.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
@@ -28,9 +28,9 @@ afterAll(async () => {
 });
 
 /** Collects the revocation events of `work` on this node. */
-async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly RevocationEvent[]> {
-  const cuts: RevocationEvent[] = [];
-  const undo = on.authority.revocation.onRevocation((cut) => {
+async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly SecurityEvent[]> {
+  const cuts: SecurityEvent[] = [];
+  const undo = on.authority.revocation.onSecurityEvent((cut) => {
     cuts.push(cut);
     return 0;
   });
@@ -222,7 +222,7 @@ describe("users", () => {
     const { user } = await node.user("gina");
     expect(await other.authority.users.current(user.id)).toMatchObject({ name: "gina" });
     const heard = new Promise<void>((resolve) => {
-      other.authority.revocation.onRevocation((cut) => {
+      other.authority.revocation.onSecurityEvent((cut) => {
         if (cut.kind === "user_changed" && cut.userId === user.id && cut.change === "updated") resolve();
         return 0;
       });

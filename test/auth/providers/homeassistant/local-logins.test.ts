@@ -123,7 +123,7 @@ describe("removing a login", () => {
     const sessions = [await openSession(), await openSession()];
     const { session } = await token(user.id);
     const causes: string[] = [];
-    domain.revocation.onRevocation((cut) => {
+    domain.revocation.onSecurityEvent((cut) => {
       if (cut.kind === "sessions") causes.push(`${cut.cause} ${cut.sessionIds.length}`);
       return 0;
     });

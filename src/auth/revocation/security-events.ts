@@ -7,7 +7,7 @@ import type { ResourceState } from "../permissions/resource-table.ts";
  * What a revocation or a change means for live connections. A listener closes them or reads their records again,
  * synchronously, and returns how many it closed.
  */
-export type RevocationEvent =
+export type SecurityEvent =
   | {
       readonly kind: "sessions";
       readonly userId: string;
@@ -51,18 +51,18 @@ export type RevocationEvent =
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }
   /** Closes no connection: a command line process has an audit record to relay. */
   | { readonly kind: "audited"; readonly record: AuditRecord };
-export type RevocationListener = (event: RevocationEvent) => number;
+export type SecurityEventListener = (event: SecurityEvent) => number;
 
-/** The listeners of revocation events. A listener that throws stops neither the others nor the revocation. */
-export interface RevocationListeners {
+/** A listener that throws stops neither the others nor the revocation. */
+export interface SecurityEventListeners {
   /** Calls all of them synchronously. Returns how many sockets they closed. */
-  notify(event: RevocationEvent): number;
-  add(listener: RevocationListener): () => void;
+  notify(event: SecurityEvent): number;
+  add(listener: SecurityEventListener): () => void;
 }
 
-export function createRevocationListeners(onFault: (error: unknown) => void): RevocationListeners {
-  const listeners = new Set<{ readonly listener: RevocationListener }>();
-  const notifyOne = (listener: RevocationListener, event: RevocationEvent): number => {
+export function createSecurityEventListeners(onFault: (error: unknown) => void): SecurityEventListeners {
+  const listeners = new Set<{ readonly listener: SecurityEventListener }>();
+  const notifyOne = (listener: SecurityEventListener, event: SecurityEvent): number => {
     try {
       return listener(event);
     } catch (error) {
