@@ -75,6 +75,23 @@ describe.concurrent("an embedded store on a machine with a wrong clock", () => {
     await second.stop();
   });
 
+  it("that is right, after 8 hours without a gateway: sessions stay, and what is said fits a pause", async ({
+    onTestFinished,
+  }) => {
+    const { clock, start } = installation(onTestFinished);
+    const first = await start();
+    const owner = await setUpOwner(first.authority);
+    const { refreshToken } = await open(first.authority, owner.id);
+    await first.stop();
+    clock.offsetMs = 8 * 3_600_000;
+    const second = await start();
+    onTestFinished(() => second.stop());
+    const said = await problemsOf(second.port);
+    expect(said).toContain("No gateway has run for 8 hours, or this machine's clock was set ahead");
+    expect(said).not.toContain("ahead of the time that was known before");
+    await refresh(second.authority, refreshToken);
+  });
+
   it("that jumps 100 days ahead: no session ends and no record is swept, and it is logged", async ({
     onTestFinished,
   }) => {

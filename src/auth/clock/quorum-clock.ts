@@ -10,6 +10,8 @@ export interface ClockDisagreement {
   readonly machineAheadMs: number;
   /** Null: the store has no clock of its own. */
   readonly storeAheadMs: number | null;
+  /** Found when the process began: the time that was known before is as old as the pause was long. */
+  readonly atStart: boolean;
 }
 
 export interface ClockObserver {
@@ -101,7 +103,12 @@ export class QuorumClock implements Clock {
   get disagreement(): ClockDisagreement | undefined {
     if (this.#disagreement === undefined) return undefined;
     const { machine, known = machine, store } = this.#readings();
-    return { machineAheadMs: machine - known, storeAheadMs: store === undefined ? null : store - known };
+    const { atStart } = this.#disagreement;
+    return {
+      machineAheadMs: machine - known,
+      storeAheadMs: store === undefined ? null : store - known,
+      atStart,
+    };
   }
 
   /** A time that is certainly past and may be saved. Undefined while the clocks disagree. */
