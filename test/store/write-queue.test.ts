@@ -1,15 +1,20 @@
-import { describe, expect, it } from "vitest";
+import { setImmediate } from "node:timers/promises";
+
+import { describe, expect, it, vi } from "vitest";
 
 import { WriteQueue } from "../../src/store/embedded/write-queue.ts";
 
 /** A queue whose transactions are kept: the numbers that each of them wrote. */
-function recordingQueue() {
+function recordingQueue({
+  deadlineMs = 60_000,
+  flush = async (_nth: number): Promise<void> => undefined,
+} = {}) {
   const transactions: unknown[][] = [];
   const queue = new WriteQueue({
-    deadlineMs: 60_000,
+    deadlineMs,
     transact: async (batch) => {
       const results = batch();
-      transactions.push(results);
+      await flush(transactions.push(results));
       return results;
     },
     isNearlyFull: () => false,
@@ -45,5 +50,44 @@ describe("commits of one moment", () => {
     const written = await Promise.all([1, 2, 3, 4].map((nth) => queue.run(slow(nth))));
     expect(written).toEqual([1, 2, 3, 4]);
     expect(transactions).toEqual([[1], [2], [3], [4]]);
+  });
+
+  it("go before others that wait if they take rights away, but not before the oldest", async () => {
+    const { queue, transactions } = recordingQueue();
+    const slow = (nth: number) => () => {
+      holdLoop(10);
+      return nth;
+    };
+    const commits = [1, 2, 3, 4].map((nth) => queue.run(slow(nth), { revokes: nth > 2 }));
+    expect(await Promise.all(commits)).toEqual([1, 2, 3, 4]);
+    expect(transactions).toEqual([[1], [3], [4], [2]]);
+  });
+});
+
+describe("a commit whose deadline passes", () => {
+  it("while it is put back is rejected and not written", async () => {
+    const { queue, transactions } = recordingQueue({
+      deadlineMs: 50,
+      flush: async () => {
+        await expect(second).rejects.toMatchObject({ code: "unavailable" });
+      },
+    });
+    const first = queue.run(() => holdLoop(10));
+    const second = queue.run(() => "second");
+    await Promise.allSettled([first, second]);
+    await vi.waitFor(async () => expect(await queue.run(() => "third")).toBe("third"));
+    expect(transactions).toEqual([[undefined], ["third"]]);
+  });
+
+  it("behind others that are written does not make the disk one that does not answer", async () => {
+    const { queue } = recordingQueue({ deadlineMs: 300, flush: () => setImmediate() });
+    const slow = (nth: number) => () => {
+      holdLoop(30);
+      return nth;
+    };
+    const backlog = await Promise.allSettled(Array.from({ length: 30 }, (_, nth) => queue.run(slow(nth))));
+    expect(backlog.map(({ status }) => status)).toContain("rejected");
+    expect(queue.isStalled).toBe(false);
+    expect(await queue.run(() => "next")).toBe("next");
   });
 });

@@ -14,6 +14,8 @@ interface Job {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
+  /** It was rejected for its deadline. */
+  isOver: boolean;
 }
 
 export interface WriteQueueOptions {
@@ -23,15 +25,16 @@ export interface WriteQueueOptions {
   readonly transact: (batch: () => unknown[], options: { readonly revokes: boolean }) => Promise<unknown[]>;
   /** True if the disk has room only for revocations. Throws the disk's error. */
   readonly isNearlyFull: () => boolean;
-  /** Called after a batch is durable and before its jobs are answered. */
+  /** Called after a batch is durable and before its jobs are answered. Does not throw. */
   readonly onDurable: () => void;
   /** Called after a batch failed. Makes the file usable again if it can. */
   readonly recover: () => Promise<void>;
 }
 
 /**
- * Group commit: while one transaction is flushed, further steps gather and go into the next one together, in the order
- * of their calls. A job that is not durable in time is rejected; it may still be applied.
+ * Group commit: while one transaction is flushed, further steps gather and go into the next one together. Those that
+ * take rights away go before those that do not; otherwise the order is that of the calls. A job that is not durable in
+ * time is rejected. It is still written if its transaction had begun, and never if it had not.
  */
 export class WriteQueue {
   readonly #options: WriteQueueOptions;
@@ -39,6 +42,8 @@ export class WriteQueue {
   #running: Promise<void> | undefined;
   #fault: string | undefined;
   #stalled = false;
+  /** When the running transaction began. */
+  #beganAt = 0;
 
   constructor(options: WriteQueueOptions) {
     this.#options = options;
@@ -49,7 +54,7 @@ export class WriteQueue {
     return this.#stalled ? "the disk does not answer" : this.#fault;
   }
 
-  /** True if the current transaction has exceeded its deadline. It may never end. */
+  /** True if a commit was too late for the current transaction's sake. It may never end. */
   get isStalled(): boolean {
     return this.#stalled;
   }
@@ -61,7 +66,8 @@ export class WriteQueue {
     }
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => this.#giveUp(job), this.#options.deadlineMs);
-      const job: Job = { apply, revokes, resolve: resolve as (result: unknown) => void, reject, timer };
+      const answers = { resolve: resolve as (result: unknown) => void, reject };
+      const job: Job = { apply, revokes, ...answers, timer, isOver: false };
       this.#waiting.push(job);
       this.#running ??= this.#drain();
     });
@@ -72,17 +78,21 @@ export class WriteQueue {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#nextBatch();
+      this.#beganAt = performance.now();
       await this.#write(batch);
-      this.#stalled = false;
     }
     this.#running = undefined;
   }
 
-  /** In the order of the calls. If the disk is nearly full, revocations come first, in a batch of their own. */
+  /** The oldest first, so that each has its turn, then revocations. If the disk is nearly full, a few revocations alone. */
   #nextBatch(): readonly Job[] {
-    const revoking = this.#isNearlyFull() ? this.#waiting.filter(({ revokes }) => revokes) : [];
-    if (revoking.length === 0) return this.#waiting.splice(0, bounds.batch);
-    const batch = new Set(revoking.slice(0, bounds.revoking));
+    const revoking = this.#waiting.filter(({ revokes }) => revokes);
+    const isAlone = revoking.length > 0 && this.#isNearlyFull();
+    const next = isAlone
+      ? revoking.slice(0, bounds.revoking)
+      : [...this.#waiting.slice(0, 1), ...revoking, ...this.#waiting];
+    const batch = new Set<Job>();
+    for (const job of next) if (batch.size < bounds.batch) batch.add(job);
     this.#waiting = this.#waiting.filter((job) => !batch.has(job));
     return [...batch];
   }
@@ -97,32 +107,42 @@ export class WriteQueue {
   }
 
   async #write(batch: readonly Job[]): Promise<void> {
+    const revokes = batch.every((job) => job.revokes);
+    let results: readonly unknown[];
     try {
-      const revokes = batch.every((job) => job.revokes);
-      const results = await this.#options.transact(() => applyInTime(batch), { revokes });
-      // While the disk is nearly full, a written revocation does not show that other writes work.
-      if (!revokes || !this.#isNearlyFull()) this.#fault = undefined;
-      this.#options.onDurable();
-      this.#waiting.unshift(...batch.slice(results.length));
-      for (const [index, job] of batch.slice(0, results.length).entries()) {
-        clearTimeout(job.timer);
-        job.resolve(results[index]);
-      }
+      results = await this.#options.transact(() => applyInTime(batch), { revokes });
     } catch (error) {
-      this.#fault = reasonOf(error);
-      await this.#options.recover().catch(() => undefined);
-      for (const job of batch) {
-        clearTimeout(job.timer);
-        const named = asDamageError(error, { reads: false });
-        job.reject(unavailable(`embedded store: not written: ${reasonOf(named)}`, named));
-      }
+      await this.#refuse(batch, error);
+      return;
+    }
+    this.#stalled = false;
+    // While the disk is nearly full, a written revocation does not show that other writes work.
+    if (!revokes || !this.#isNearlyFull()) this.#fault = undefined;
+    this.#waiting.unshift(...batch.slice(results.length).filter((job) => !job.isOver));
+    this.#options.onDurable();
+    for (const [index, job] of batch.slice(0, results.length).entries()) {
+      clearTimeout(job.timer);
+      job.resolve(results[index]);
+    }
+  }
+
+  async #refuse(batch: readonly Job[], error: unknown): Promise<void> {
+    this.#fault = reasonOf(error);
+    await this.#options.recover().catch(() => undefined);
+    this.#stalled = false;
+    for (const job of batch) {
+      clearTimeout(job.timer);
+      const named = asDamageError(error, { reads: false });
+      job.reject(unavailable(`embedded store: not written: ${reasonOf(named)}`, named));
     }
   }
 
   #giveUp(job: Job): void {
+    job.isOver = true;
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
-    this.#stalled = true;
+    // Not if it was the backlog that took the time: its transactions end.
+    if (performance.now() - this.#beganAt >= this.#options.deadlineMs / 2) this.#stalled = true;
     job.reject(unavailable(`embedded store: not written within ${this.#options.deadlineMs} ms`));
   }
 }
