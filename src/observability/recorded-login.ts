@@ -22,9 +22,9 @@ export async function recordLogin(
     const decision = decisionOf(result.step);
     if (decision !== undefined) onLogin(decision);
     audit.loginStep(result.step, peer, result);
-    const { userId, factorSetUp, passwordReset, step } = result;
+    const { userId, factorSetUp, concluded, step } = result;
     const where = { userId, flowId: step.flow_id, address: peer.address };
-    if (passwordReset === true) audit.decided("password_change", "allowed", where);
+    if (concluded === true) audit.decided("password_change", "allowed", where);
     if (factorSetUp != null) audit.decided("factor_setup", "allowed", { ...where, factorIds: [factorSetUp] });
     return result;
   } catch (error) {

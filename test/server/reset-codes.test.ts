@@ -152,15 +152,46 @@ describe("a reset code", () => {
     const user_input = { code: codeAt(key, Date.now()) };
     await patiently(() => carla.call("auth/setup_mfa", { flow_id: form.flow_id, user_input }));
     const { flow } = await login("carla", await issued(userId));
+    const passwordChanges = () => lines.filter((line) => line.includes('"password_change"')).length;
+    const before = passwordChanges();
     expect(await patiently(() => flow.submit({ new_password: "a new horse, a new battery" }))).toMatchObject({
       step_id: "mfa",
     });
     expect(await patiently(() => flow.submit({ code: "000000" }))).toMatchObject({
       errors: { base: "invalid_code" },
     });
+    // The code alone has changed nothing: whoever has it can lock nobody out.
+    expect(carla.state).toBe("ready");
+    expect((await login("carla", old)).first).toMatchObject({ step_id: "mfa" });
+    expect((await login("carla", "a new horse, a new battery")).first).toMatchObject(refused);
+    expect(passwordChanges()).toBe(before);
     expect(await patiently(() => flow.submit({ code: codeAt(key, Date.now() + 30_000) }))).toMatchObject({
       type: "create_entry",
     });
+    await eventually("the end of the session", () => carla.state !== "ready");
+    expect((await login("carla", old)).first).toMatchObject(refused);
+    expect((await login("carla", "a new horse, a new battery")).first).toMatchObject({ step_id: "mfa" });
+    expect(passwordChanges()).toBe(before + 1);
+  });
+
+  it("that is cancelled, or whose password is changed, before the second factor sets nothing", async () => {
+    const userId = await person("clara");
+    const { client: clara } = await login("clara", old);
+    const form = await patiently(() => clara.call("auth/setup_mfa", { mfa_module_id: "totp" }));
+    const key = form.description_placeholders?.code ?? "";
+    const user_input = { code: codeAt(key, Date.now()) };
+    await patiently(() => clara.call("auth/setup_mfa", { flow_id: form.flow_id, user_input }));
+    const { flow } = await login("clara", await issued(userId), 1);
+    expect(await patiently(() => flow.submit({ new_password: "a new horse, a new battery" }))).toMatchObject({
+      step_id: "mfa",
+    });
+    await patiently(() => owner.call("gatehouse/password/reset/cancel", { user_id: userId }));
+    expect(await patiently(() => flow.submit({ code: codeAt(key, Date.now() + 30_000) }))).toMatchObject({
+      type: "abort",
+      reason: "not_allowed",
+    });
+    expect(clara.state).toBe("ready");
+    expect((await login("clara", old)).first).toMatchObject({ step_id: "mfa" });
   });
 
   it("is taken by Home Assistant's clients", async () => {

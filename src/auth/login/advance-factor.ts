@@ -17,19 +17,21 @@ import { type Checks, mergeSteps } from "../store.ts";
 import { restoredChecks } from "../stored-checks.ts";
 import { mayLogIn } from "../users/account-status.ts";
 import { userStatusChecks } from "../users/user-record.ts";
-import { askFor, chosenFactor, factorContext, flowAtForm, stepIds } from "./begin-factor.ts";
+import { askFor, chosenFactor, factorContext, flowAtForm, provedBefore, stepIds } from "./begin-factor.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { type FactorPart, type Flow, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
 import { openTexts, sentStep } from "./flow-steps.ts";
 import { finish, type Turn, takeTurn } from "./flow-turn.ts";
 import { endFlow, write } from "./flow-writes.ts";
 import type { FormInput } from "./form-input.ts";
-import { type Proof, restoredProof } from "./proof.ts";
+import type { Proof } from "./proof.ts";
 
 export interface FactorAnswer {
   readonly step: FlowStep;
   /** The factor that the user has from now on, for the audit log. */
   readonly factorSetUp?: string | null;
+  /** The login has ended, and with it what the provider had to do yet. */
+  readonly concluded?: true;
 }
 
 /** At the set-up everything but a form of its own, or the end, comes after the factor was kept. */
@@ -53,7 +55,9 @@ export async function advanceFactor(
   try {
     const step = await advanceStage(tools, turn, part, input, peer);
     const setUp = wasSetUp(part, step) ? { factorSetUp: part.factorId } : {};
-    return { step: withDeviceToken(tools, at.flow, part, step), ...setUp };
+    const isConcluded = part.pending !== undefined && step.type === "create_entry";
+    const concluded = isConcluded ? { concluded: true as const } : {};
+    return { step: withDeviceToken(tools, at.flow, part, step), ...setUp, ...concluded };
   } catch (error) {
     if (!(error instanceof AuthError) || error.code === "conflict") throw error;
     // Nothing was judged. If this fails, the flow stays busy for its short turn.
@@ -103,7 +107,7 @@ async function prove(
   const verdict = await tools.factorProofs.verify(factor, input, part.state, context);
   if (verdict.kind === "abort") return await endFlow(tools, turn.at, verdict.reason);
   if (verdict.kind === "form") return await askAgain(tools, turn, part, factor, verdict);
-  return await finish(tools, turn.at, raised(restoredProof(part.proof), verdict), peer);
+  return await finish(tools, turn.at, raised(provedBefore(tools, turn.at.flow, part), verdict), peer);
 }
 
 /** A form with errors costs the attempt. */
@@ -245,7 +249,7 @@ async function finishWithNew(
   const enrolments = await readEnrolments(tools.store, part.userId);
   if (!enrolments.all.some(({ id }) => id === enrolmentId)) return await endFlow(tools, at, "not_allowed");
   const evidence = enrolmentChecks(part.userId, enrolments);
-  return await finish(tools, at, raised(restoredProof(part.proof), { amr, evidence }), peer);
+  return await finish(tools, at, raised(provedBefore(tools, at.flow, part), { amr, evidence }), peer);
 }
 
 function withDeviceToken(

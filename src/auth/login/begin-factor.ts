@@ -6,9 +6,9 @@ import type { User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { FinishTools } from "./finish-login.ts";
 import type { FactorPart, Flow, SentStep, VersionedFlow } from "./flow-record.ts";
-import { sealTexts } from "./flow-steps.ts";
+import { openTexts, sealTexts } from "./flow-steps.ts";
 import { endFlow, write } from "./flow-writes.ts";
-import { type Proof, storedProof } from "./proof.ts";
+import { type Proof, restoredProof, storedProof } from "./proof.ts";
 
 /* The steps of a login for a second factor, in Home Assistant's names. */
 
@@ -61,12 +61,25 @@ export async function beginFactor(
     ...(deviceToken === undefined
       ? {}
       : { deviceToken: sealTexts(tools.sealing, flow.id, { deviceToken: deviceToken() }) }),
+    ...(proof.pending === undefined
+      ? {}
+      : { pending: sealTexts(tools.sealing, flow.id, { pending: JSON.stringify(proof.pending) }) }),
   };
   const [first] = candidates;
   // Nobody is asked in vain.
   if (first === undefined) return await endFlow(tools, at, "not_allowed");
   if (candidates.length > 1) return await write(tools, at, flowAtSelect(flow, part, candidates));
   return await askFor(tools, at, part, first);
+}
+
+/** What the login had proved when it came to the second factor. */
+export function provedBefore(
+  { sealing }: Pick<FinishTools, "sealing">,
+  { id }: Flow,
+  { proof, pending }: FactorPart,
+): Proof {
+  const texts = pending === undefined ? {} : openTexts(sealing, id, pending);
+  return { ...restoredProof(proof), pending: texts.pending && JSON.parse(texts.pending) };
 }
 
 /** Whether the provider's login is a first factor, so that any other one makes two. */

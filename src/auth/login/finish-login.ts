@@ -10,7 +10,7 @@ import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/a
 import { recordKeys } from "../record-keys.ts";
 import type { NewSession, Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
-import { areUnchanged, type Checks, mergeSteps, type Step } from "../store.ts";
+import { areUnchanged, type Checks, type JsonObject, mergeSteps, type Step } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { isPending, mayLogIn } from "../users/account-status.ts";
@@ -83,6 +83,13 @@ export async function finishLogin(
     if (!mayLogIn(user, peer)) return refused;
     const demand = withLevelOf(at.flow, await tools.assurance.demandOn(user.id));
     if (isBelow(proof, demand)) return { kind: "below", user, demand };
+    const { pending, ...proved } = proof;
+    if (pending !== undefined) {
+      const evidence = await concluded(tools, at.flow, pending, proof, peer);
+      if (evidence === undefined) return refused;
+      // The person's records have changed by it.
+      return await finishLogin(tools, at, { ...proved, evidence, asRead: undefined }, peer);
+    }
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {
       return await finishFor(tools, at, proof, person, peer, { decidedOn, demand });
@@ -96,6 +103,16 @@ export async function finishLogin(
       if (!isProved || attempt === maxAttempts) return refused;
     }
   }
+}
+
+async function concluded(
+  { registry }: FinishTools,
+  { handler }: Flow,
+  pending: JsonObject,
+  { evidence }: Proof,
+  peer: Peer,
+): Promise<Checks | undefined> {
+  return await registry.find(...handler)?.conclude?.(pending, evidence, peer);
 }
 
 function credentialCheck({ credential, credentialVersion: version }: Person): Checks[number] {

@@ -96,6 +96,8 @@ const FactorPart = Type.Object({
   state: Type.Record(Type.String(), Type.Unknown()),
   /** The device's token, sealed; the login's end shows it. */
   deviceToken: Type.Optional(Type.String()),
+  /** What the provider has to do yet, sealed. */
+  pending: Type.Optional(Type.String()),
 });
 type StoredFactorPart = Static<typeof FactorPart>;
 export type FactorPart = Omit<StoredFactorPart, "state"> & { readonly state: JsonObject };

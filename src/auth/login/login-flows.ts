@@ -101,8 +101,8 @@ export interface FlowAnswer {
   readonly userId?: string;
   /** The second factor that the step has set up, for the audit log too. */
   readonly factorSetUp?: string | null;
-  /** A password was set by a reset code, for the audit log. */
-  readonly passwordReset?: true;
+  /** The provider has carried out what the login was for: a password was set by a reset code. For the audit log too. */
+  readonly concluded?: true;
 }
 
 /**
@@ -335,10 +335,10 @@ async function advance(
   const values = fieldsOnly === true ? readFormInput(sent.fields, input) : readAnswer(sent, input);
   const { factor } = at.flow;
   if (factor != null) {
-    const { step, ...setUp } = isOffered(provider, peer)
+    const { step, ...told } = isOffered(provider, peer)
       ? await advanceFactor(options, at, factor, values, peer)
       : { step: await endFlow(options, at, "not_allowed") };
-    return { ...answer(engine, about, step, 1), ...setUp, userId: factor.userId };
+    return { ...answer(engine, about, step, 1), ...told, userId: factor.userId };
   }
   const atOnce = provider.isJudgedAtOnce?.(sent.stepId, values) === true;
   const guess = await chargeStep(options, { provider, atOnce }, at.flow, values, peer);
@@ -364,7 +364,8 @@ async function advance(
     throw new AuthError("conflict", { cause: error, userId: async () => step.userId });
   });
   const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
-  const told = step.kind === "done" && step.passwordReset === true ? { passwordReset: true as const } : {};
+  const isConcluded = step.kind === "done" && step.pending !== undefined && settled.type === "create_entry";
+  const told = isConcluded ? { concluded: true as const } : {};
   return step.userId === undefined ? following : { ...following, ...told, userId: step.userId };
 }
 

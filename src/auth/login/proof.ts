@@ -1,7 +1,7 @@
 import type { AssuranceLevel } from "../model.ts";
 import type { Profile, ProviderSession, ProviderStep } from "../providers/provider.ts";
 import { combinedAmr } from "../sessions/raise-session.ts";
-import type { Checks } from "../store.ts";
+import type { Checks, JsonObject } from "../store.ts";
 import { restoredChecks, storedChecks } from "../stored-checks.ts";
 import type { Person } from "../users/person.ts";
 import type { StoredProof } from "./flow-record.ts";
@@ -18,19 +18,21 @@ export interface Proof {
   /** See `ProviderStep`. */
   readonly linkTo?: string | undefined;
   readonly providerSession?: ProviderSession | undefined;
+  /** See `ProviderStep`. Not stored here: a secret. */
+  readonly pending?: JsonObject | undefined;
   /** See `ProviderStep`. Not stored: whoever restores the proof reads the person then. */
   readonly asRead?: Person | undefined;
 }
 
 export function proofOf(step: Extract<ProviderStep, { kind: "done" }>, now: number): Proof {
-  const { subject, evidence, profile, linkTo, providerSession, asRead, provesTwo } = step;
+  const { subject, evidence, profile, linkTo, providerSession, asRead, provesTwo, pending } = step;
   const level =
     provesTwo === true
       ? ({ assurance: 2, amr: combinedAmr(step.amr, []) } as const)
       : ({ assurance: 1, amr: step.amr } as const);
   // The clock of a provider may be ahead.
   const authenticatedAt = Math.min(now, step.authenticatedAt ?? now);
-  return { subject, evidence, profile, linkTo, providerSession, asRead, ...level, authenticatedAt };
+  return { subject, evidence, profile, linkTo, providerSession, asRead, pending, ...level, authenticatedAt };
 }
 
 /** As a flow's record keeps it, for the node that finishes the login: what it proved counts as one factor from then on. */

@@ -83,8 +83,11 @@ export type ProviderStep = (
        * Absent: now.
        */
       readonly authenticatedAt?: number | undefined;
-      /** The person has set a new password to get here, for the audit log. */
-      readonly passwordReset?: true | undefined;
+      /**
+       * What the provider carries out only if the login has proved all that is demanded, see `LoginProvider.conclude`. The
+       * flow's record keeps it sealed. Of the answer to a form, not of a step that is completed from outside.
+       */
+      readonly pending?: JsonObject | undefined;
       /** Of the secret that was proved; see `LoginProvider.secretVersion`. */
       readonly secretVersion?: string | undefined;
       /** It has proved two factors by itself. */
@@ -184,6 +187,11 @@ export interface LoginProvider {
    * What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start.
    */
   warnings?(): Promise<readonly string[]>;
+  /**
+   * Carries out the `pending` of its step, right before the login's end. Gives what the login is decided on from then on,
+   * in place of `evidence`; undefined if something has changed: then nothing is done, and the login is refused.
+   */
+  conclude?(pending: JsonObject, evidence: Checks, peer: Peer): Promise<Checks | undefined>;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
    * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its

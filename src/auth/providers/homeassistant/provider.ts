@@ -25,7 +25,7 @@ import {
   secretVersionOf,
 } from "./login-record.ts";
 import { done, ownerOf, type ProviderParts } from "./proved-login.ts";
-import { beginReset, finishReset } from "./reset-login.ts";
+import { beginReset, concludeReset, finishReset } from "./reset-login.ts";
 import { createScramLogin } from "./scram-login.ts";
 
 export interface HomeAssistantProviderOptions extends Omit<ProviderParts, "id"> {
@@ -61,6 +61,7 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
     // Both messages of a proof.
     isJudgedAtOnce: (stepId, { mechanism }) => stepId === SCRAM_STEP || mechanism !== undefined,
     warnings: () => scram.warnings(),
+    conclude: (pending, evidence, peer) => concludeReset(options, pending, evidence, peer),
     begin: ({ peer }) => Promise.resolve(scram.form(peer)),
     async advance(stepId, input, state, context) {
       if (input.mechanism !== undefined) return await scram.first(input, state, context);

@@ -1,13 +1,16 @@
 import { NEW_PASSWORD_STEP } from "../../../../protocol/reset-code.ts";
 import { AuthError } from "../../errors.ts";
+import type { Peer } from "../../model.ts";
 import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
+import type { Verifier } from "../../passwords/passwords.ts";
+import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
 import { recordKeys } from "../../record-keys.ts";
 import type { Revocation } from "../../revocation/revocation.ts";
-import type { JsonObject } from "../../store.ts";
+import type { Checks, JsonObject } from "../../store.ts";
 import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
 import { replacePassword } from "./change-password.ts";
-import { type ReadLocalLogin, readLocalLogin } from "./login-record.ts";
+import { localLoginKey, type ReadLocalLogin, readLocalLogin } from "./login-record.ts";
 import { done, type ProviderParts } from "./proved-login.ts";
 import { findResetCode, type LiveResetCode } from "./reset-codes.ts";
 
@@ -36,9 +39,8 @@ function formFor(state: JsonObject): AskingForm {
 }
 
 /**
- * Sets the new password, and uses the code up in the same commit. All sessions of the user end, as when an administrator
- * sets a password. The login goes on from there: a second factor that is enrolled or demanded is asked for after it.
- * Whatever makes the code worth nothing meanwhile ends in `refused`.
+ * Takes the new password. It is set only at the end of the login: a second factor that is enrolled or demanded is asked for
+ * before, so that the code alone changes nothing. Whatever makes the code worth nothing meanwhile ends in `refused`.
  */
 export async function finishReset(
   parts: Parts,
@@ -57,9 +59,37 @@ export async function finishReset(
     const errors = { new_password: "invalid_password" };
     return { ...formFor(state), errors, placeholders: { reason: problem }, userId: live.userId };
   }
-  const changed = await setByCode(parts, found, live, password);
-  if (changed === undefined) return { ...refused, userId: live.userId };
-  return { ...done(changed), userId: live.userId, passwordReset: true, form: refused };
+  const verifier = await parts.passwords.enrol(password, `user:${live.userId}`);
+  const proved = done(found);
+  const evidence = [...proved.evidence, { key: recordKeys.passwordReset(live.userId), version }];
+  const pending = { reset: { username, version }, verifier: verifierToJson(verifier) };
+  return { ...proved, evidence, pending, userId: live.userId, form: refused };
+}
+
+/**
+ * Sets the password that `finishReset` took, and uses the code up in the same commit. All sessions of the user end, as when
+ * an administrator sets a password. Gives what the login is decided on from then on; undefined if the code, the login or
+ * the user has changed meanwhile.
+ */
+export async function concludeReset(
+  parts: Parts,
+  pending: JsonObject,
+  evidence: Checks,
+  peer: Peer,
+): Promise<Checks | undefined> {
+  const { username, version } = resetIn(pending);
+  if (username === undefined) return undefined;
+  const verifier = verifierFromJson(pending.verifier as JsonObject);
+  const found = await readLocalLogin(parts.store, parts.id, username);
+  const live = await findResetCode(parts, found, { username, code: undefined }, peer);
+  if (found === undefined || live === undefined || live.version !== version) return undefined;
+  const changed = await setByCode(parts, found, live, verifier);
+  if (changed === undefined) return undefined;
+  const replaced: readonly string[] = [
+    localLoginKey(parts.id, username),
+    recordKeys.passwordReset(live.userId),
+  ];
+  return [...evidence.filter(({ key }) => !replaced.includes(key)), ...done(changed).evidence];
 }
 
 /** The login with the new password, or undefined if something changed meanwhile. */
@@ -67,9 +97,8 @@ async function setByCode(
   parts: Parts,
   found: ReadLocalLogin,
   { userId, userVersion, version }: LiveResetCode,
-  password: string,
+  verifier: Verifier,
 ): Promise<ReadLocalLogin | undefined> {
-  const verifier = await parts.passwords.enrol(password, `user:${userId}`);
   const unchanged = [
     { key: recordKeys.passwordReset(userId), version },
     { key: recordKeys.user(userId), version: userVersion },
