@@ -47,6 +47,7 @@ export async function importUsers(
   const options = { dryRun: dryRun || problems.length > 0, skipExisting };
   const outcome = await authority.localLogins.importUsers(users, options);
   problems.push(...outcome.problems);
+  problems.sort((one, other) => placeOf(one) - placeOf(other));
   const isSkipped = ({ entry }: ImportProblem) => outcome.skipped.some((each) => each.entry === entry);
   skipped.push(...notOwners.filter((each) => !isSkipped(each)), ...outcome.skipped);
   const importable = users.length - outcome.skipped.length;
@@ -65,6 +66,11 @@ const inParts =
   "Import people with some of the costs first, and the others when those have logged in (see `gatehouse users imported`) " +
   "or their hashes are removed (`gatehouse users imported --remove`). A cost of which no hash is left counts until a " +
   "gateway has started again and has read all passwords, some minutes later, or until no imported hash is left at all";
+
+/** Of the entry in a file of lines or a list. The entries of Home Assistant's files have names, and stay as they are. */
+function placeOf({ entry }: ImportProblem): number {
+  return Number(/^(?:line|entry) (\d+)$/.exec(entry)?.[1] ?? 0);
+}
 
 function refusal(problems: readonly ImportProblem[]): string {
   const more = problems.length - mostLines;

@@ -43,7 +43,8 @@ export interface GatewayClientOptions {
   readonly heartbeatMs?: number;
   /**
    * Whether passwords are proved without being sent (SCRAM). `prefer`: where the server offers it. `require`: a password
-   * is not sent at all, and a form that would need it rejects with `proof_not_offered`. `never`: it is sent. Default:
+   * is not sent at all (a reset code is). A form without proofs rejects with `proof_not_offered`, and an imported password is refused as
+   * a wrong one. `never`: it is sent. Default:
    * `prefer`.
    */
   readonly scram?: "prefer" | "require" | "never";

@@ -236,6 +236,8 @@ describe("gatehouse users import", () => {
       expect(refused.stderr).toContain(line);
     expect(refused.stderr).not.toContain("canary");
     expect(refused.stderr).not.toContain("line 2");
+    const told = [...refused.stderr.matchAll(/line (\d+):/g)].map(([, line]) => Number(line));
+    expect(told).toEqual(told.toSorted((one, other) => one - other));
     expect(JSON.parse((await command(["users", "list", "--json"], env)).stdout)).toHaveLength(1);
 
     const good = fileOf("good.csv", lines.slice(0, 2).join("\n"));

@@ -4,7 +4,9 @@ import { Worker } from "node:worker_threads";
 import { AuthError } from "../errors.ts";
 
 /** Nobody's list has the words that come to mind here. */
-const ownWords = ["gatehouse", "homeassistant", "home-assistant", "home assistant", "hassio", "dashboard"];
+const ownWords = ["gatehouse", "homeassistant", "hassio", "dashboard", "correcthorsebatterystaple"];
+/** What people put between words. */
+const separators = /[\s._-]+/g;
 /** What people add to a word to make it long enough. */
 const endings = /[\d!.?@#$*_-]*$/;
 /** Rows of keys, the alphabet and the digits, there and back, as often as people go on with them. */
@@ -18,8 +20,8 @@ type List = Buffer;
 
 /**
  * Whether a password is among the most common ones, whatever its case: the list of zxcvbn-ts (49,000 passwords) and the
- * names of this product, also several times, or with digits behind; one character or two again and again; a run of neighbours on
- * the keyboard or in the alphabet. It stops the guesses that fit into a budget of tries. It is no list of breached passwords.
+ * names of this product, also several times, or with digits behind; one character or two again and again; runs of neighbours on
+ * the keyboard or in the alphabet; all of that also with separators in between. It stops the guesses that fit into a budget of tries. It is no list of breached passwords.
  *
  * Rejects with `unavailable` if the list cannot be read; the next call tries again.
  */
@@ -36,7 +38,12 @@ export function createCommonPasswords(read: () => Promise<List>): (password: str
     });
     return reading;
   };
-  return async (password) => isCommon(password.toLowerCase(), await list());
+  return async (password) => {
+    const text = password.toLowerCase();
+    const joined = text.replaceAll(separators, "");
+    const words = await list();
+    return isCommon(text, words) || (joined !== text && isCommon(joined, words));
+  };
 }
 
 function isCommon(text: string, list: List): boolean {
@@ -59,9 +66,23 @@ function isCommonWord(text: string, list: List): boolean {
 
 function isMonotonous(text: string): boolean {
   const unit = repeatedUnit(text);
-  return (
-    (unit !== undefined && unit.length <= 2) || (text.length > 3 && runs.some((run) => run.includes(text)))
-  );
+  return (unit !== undefined && unit.length <= 2) || isOfRuns(text);
+}
+
+/** Each part has four characters at least, and the longest part of a run is taken first. */
+function isOfRuns(text: string): boolean {
+  let at = 0;
+  while (at < text.length) {
+    let end = Math.min(text.length, at + 4);
+    if (end - at < 4 || !isInRun(text.slice(at, end))) return false;
+    while (end < text.length && isInRun(text.slice(at, end + 1))) end += 1;
+    at = end;
+  }
+  return at > 0;
+}
+
+function isInRun(text: string): boolean {
+  return runs.some((run) => run.includes(text));
 }
 
 /** The shortest text that the whole is a repetition of, for instance `ab` of `ababab`. Undefined: it repeats nothing. */

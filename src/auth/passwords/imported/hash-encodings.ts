@@ -19,7 +19,7 @@ export function readHash(text: string): ReadHash {
     if (found !== undefined) return found;
   }
   return refused(
-    "not a known encoding: bcrypt ($2b$), $argon2id$, $scrypt$, $pbkdf2-sha256$ (passlib) and pbkdf2_sha256$ (Django) are",
+    "not a known encoding: bcrypt ($2a$, $2b$, $2y$), $argon2id$, $argon2i$, $argon2d$, $scrypt$, passlib's ($pbkdf2-sha256$, $pbkdf2-sha512$, $pbkdf2$) and Django's (pbkdf2_sha256$, pbkdf2_sha512$, pbkdf2_sha1$) are",
   );
 }
 

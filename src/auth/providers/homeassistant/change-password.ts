@@ -2,7 +2,7 @@ import { AuthError } from "../../errors.ts";
 import type { LogEvent, Principal } from "../../model.ts";
 import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { listParameters, retireImported } from "../../passwords/parameters-in-use.ts";
-import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
+import { checkPasswordIsNew, checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import type { Verifier } from "../../passwords/passwords.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
 import { recordKeys } from "../../record-keys.ts";
@@ -24,6 +24,7 @@ export async function changeOwnPassword(
   const { userId, sessionId } = principal;
   const own = await ownLogin(tools, userId);
   await checkRules(tools, own, passwords.next);
+  checkPasswordIsNew(passwords.next, passwords.current);
   const attempt = await charge(counterOf.passwordChange(userId));
   await prove(tools, own, passwords.current, attempt);
   await replacePassword(tools, own, await enrol(tools, own, passwords.next), {

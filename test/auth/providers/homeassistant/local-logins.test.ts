@@ -51,6 +51,12 @@ async function liveIds(user: User): Promise<readonly string[]> {
 }
 
 describe("creating a login", () => {
+  it("takes a password in which the name is but a part", async () => {
+    const user = await person();
+    await domain.logins.create(user.id, "grace", "grace under the sea");
+    expect(await domain.logins.usernameOf(user.id)).toBe("grace");
+  });
+
   it("lets the user log in, with exactly that name", async () => {
     const user = await person();
     await domain.logins.create(user.id, "grace", ada.password);
@@ -65,6 +71,8 @@ describe("creating a login", () => {
     ["a short password", "", "grace", "short", "invalid_password"],
     ["a common password", "", "grace", "password123", "invalid_password"],
     ["the name as password", "", "grace hopper", "Grace Hopper", "invalid_password"],
+    ["the name several times", "", "grace", "gracegracegrace!1", "invalid_password"],
+    ["the name with blanks and digits", "", "grace", "Grace grace grace 1906", "invalid_password"],
   ])("is refused for %s, before any hashing", async (_name, userId, username, password, code) => {
     const user = await person();
     const runs = domain.passwords.load().runs;
@@ -226,6 +234,12 @@ describe("changing one's own password", () => {
   it.each(["short", "password123", "x".repeat(2000)])("refuses the new password %j", async (password) => {
     expect(await codeOf(change(ada.password, password))).toBe("invalid_password");
     expect(await typeOf(ada)).toBe("create_entry");
+  });
+
+  it("refuses the current one as the new one, and charges no try", async () => {
+    for (let attempt = 1; attempt <= 6; attempt += 1)
+      expect(await codeOf(change(ada.password, ada.password))).toBe("invalid_password");
+    expect(await codeOf(change(ada.password, next))).toBe("no error");
   });
 
   it("twice concurrently is one change", async () => {

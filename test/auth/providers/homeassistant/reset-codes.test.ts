@@ -167,7 +167,7 @@ describe("a reset code", () => {
     const { step } = await enter(await issue());
     for (const [password, reason] of [
       ["short", "at least 8"],
-      ["password123", "most common"],
+      ["password123", "common one"],
     ] as const)
       expect(await step({ new_password: password })).toMatchObject({
         step_id: "new_password",
