@@ -15,7 +15,7 @@ type Answer<T extends CommandType> = Result<T> | typeof answered;
  * The message fits its schema, and its sender has passed the guard. Throws `AuthError`. A handler that waits before it
  * reads or does anything calls `passGuard` after that: rights may be gone by then. It rejects as the guard does.
  */
-export type Handler<T extends CommandType> = (
+export type CommandHandler<T extends CommandType> = (
   message: Params<T>,
   session: SocketSession,
   passGuard: () => Promise<void>,
@@ -36,7 +36,7 @@ export interface GuardAuthority {
 export function defineCommand<const T extends CommandType>(
   type: T,
   authority: GuardAuthority,
-  handler: Handler<T>,
+  handler: CommandHandler<T>,
 ): Command {
   const contract: CommandContract = commands[type];
   const shape = compileValidator(contract.params);
