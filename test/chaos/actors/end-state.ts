@@ -5,20 +5,17 @@ import type { RunContext } from "../run-context.ts";
 import type { SessionClient } from "../session-client.ts";
 import { isUnknown, refreshAt } from "./refresher.ts";
 
-const deadlineMs = 20_000;
+/** Of each question: on a busy machine a node may lose its trust in the store once more, and all questions wait then. */
+const deadlineMs = 30_000;
 
 /** Asks every node about every session, and one node for new tokens, until each has answered definitely. */
 export async function askEndState(context: RunContext): Promise<void> {
-  const deadline = performance.now() + deadlineMs;
   for (const client of context.clients) {
     const nodes = context.nodes;
-    await Promise.all(nodes.map((node) => untilAnswered(deadline, () => askAt(context, node, client))));
+    await Promise.all(nodes.map((node) => untilAnswered(() => askAt(context, node, client))));
     const [node] = nodes;
     if (node !== undefined)
-      await untilAnswered(
-        deadline,
-        async () => !isUnknown(await refreshAt(context, endStateActor, node, client)),
-      );
+      await untilAnswered(async () => !isUnknown(await refreshAt(context, endStateActor, node, client)));
   }
 }
 
@@ -38,7 +35,8 @@ async function askAt(context: RunContext, node: ChaosNode, client: SessionClient
     );
 }
 
-async function untilAnswered(deadline: number, ask: () => Promise<boolean>): Promise<void> {
+async function untilAnswered(ask: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + deadlineMs;
   while (!(await ask()) && performance.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, 100));
 }
