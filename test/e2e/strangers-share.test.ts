@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
+import { eventually } from "../support/eventually.ts";
 import { type RunningGateway, startGateway, transportNames } from "../support/gateway.ts";
 import { ask as askRaw } from "../support/raw-http.ts";
 import { frame, RawSocket } from "../support/raw-socket.ts";
@@ -63,6 +64,7 @@ describe.each(transportNames)("strangers of one address on %s", (transport) => {
 
     let requests = 0;
     let answer: Answer;
+    const beganAt = performance.now();
     do {
       answer = await ask(gateway, attacker, "/auth/token", requests === 0 ? body : small);
       requests += 1;
@@ -70,11 +72,31 @@ describe.each(transportNames)("strangers of one address on %s", (transport) => {
     } while (answer.status === 400);
     expect(answer).toMatchObject({ status: 429, retryAfter: expect.stringMatching(/^[1-9]\d*$/) });
     expect(JSON.parse(answer.text)).toMatchObject({ code: "rate_limited" });
-    // A burst of 80 ms at a quarter of a millisecond for each, and what reading it takes.
-    expect(requests).toBeLessThan(80 / 0.25 + 10);
+    // A burst of 80 ms, and ten each second from then on, at a quarter of a millisecond for each, and what reading it takes.
+    const seconds = (performance.now() - beganAt) / 1000;
+    expect(requests).toBeLessThan((80 + 10 * seconds) / 0.25 + 10);
 
-    await expect(openSocket(gateway.port, { from: attacker })).rejects.toBeInstanceOf(UpgradeRefused);
-    expect(await waiting.call("auth/providers")).toMatchObject({
+    // On a busy machine the address may get a little of its share back before the next step.
+    const exhausted = (what: string, isRefused: () => Promise<boolean>) =>
+      eventually(what, async () => {
+        while ((await ask(gateway, attacker, "/auth/token", small)).status !== 429);
+        return await isRefused();
+      });
+    await exhausted("a refused upgrade", () =>
+      openSocket(gateway.port, { from: attacker }).then(
+        (opened) => {
+          opened.close();
+          return false;
+        },
+        (error: unknown) => error instanceof UpgradeRefused,
+      ),
+    );
+    let told: object = {};
+    await exhausted("a refused message", async () => {
+      told = await waiting.call("auth/providers");
+      return "error" in told;
+    });
+    expect(told).toMatchObject({
       success: false,
       error: { code: "rate_limited", retry_after: expect.any(Number) },
     });
