@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { FlowStep } from "../../../protocol/flow.ts";
+import { recordKeys } from "../../../src/auth/record-keys.ts";
+import { readRecord } from "../../../src/auth/store.ts";
+import { ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { codeAt, type Enrolled, enrolledUser, grantOf, Login, outcomeOf, shownIn } from "./factor-people.ts";
+
+const next = "a new horse, a new battery";
+let node: TestAuthority;
+let other: TestAuthority;
+let ada: Enrolled;
+
+beforeEach(async () => {
+  node = await startAuthority({});
+  await node.owner();
+  other = await node.another();
+  ada = await enrolledUser(node, "ada");
+});
+afterEach(() => node.stop());
+
+const now = () => node.clock.now();
+const issue = async (userId = ada.user.id) =>
+  (await node.authority.localLogins.createResetCode(userId, true)).code;
+
+/** A login in which the code was entered, and then a password. */
+async function reset(code: string, password = next, at = node, username = "ada"): Promise<Login> {
+  const login = await new Login(at).start();
+  expect(outcomeOf(await login.send({ username, password: code }))).toBe("new_password");
+  await login.send({ new_password: password });
+  return login;
+}
+
+async function withPassword(password: string, username = "ada"): Promise<string> {
+  const login = await new Login(node).start();
+  return outcomeOf(await login.send({ username, password }));
+}
+
+async function expectNothingChanged(step: FlowStep): Promise<void> {
+  expect(outcomeOf(step)).toBe("not_allowed");
+  expect(await withPassword(ownerLogin.password)).toBe("mfa");
+  expect(await withPassword(next)).toBe("invalid_auth");
+}
+
+describe("the password of a reset code, at a login with a second factor,", () => {
+  it("is set once the factor is proved, also on another node that goes on with the login", async () => {
+    const login = await reset(await issue());
+    expect(outcomeOf(login.step)).toBe("mfa");
+    expect(await node.authority.sessions.get(ada.grant.session_id)).toBeDefined();
+    expect(await withPassword(ownerLogin.password)).toBe("mfa");
+    await login.resume(other);
+    const grant = grantOf(await login.send({ code: codeAt(ada.secret, now()) }, other));
+    expect(await node.principal(grant.access_token)).toMatchObject({ assurance: 2 });
+    expect(await node.authority.sessions.get(ada.grant.session_id)).toBeUndefined();
+    expect(await withPassword(ownerLogin.password)).toBe("invalid_auth");
+    expect(await withPassword(next)).toBe("mfa");
+  });
+
+  it("is that of the first of two logins with one code, and the other one sets nothing", async () => {
+    const code = await issue();
+    const logins = [await reset(code), await reset(code, "yet another horse, a battery", other)] as const;
+    grantOf(await logins[1].send({ code: codeAt(ada.secret, now()) }, other));
+    node.clock.advance(30_000);
+    expect(outcomeOf(await logins[0].send({ code: codeAt(ada.secret, now()) }))).toBe("not_allowed");
+    expect(await withPassword("yet another horse, a battery")).toBe("mfa");
+    expect(await withPassword(next)).toBe("invalid_auth");
+  });
+
+  it.each<readonly [string, () => Promise<unknown>]>([
+    ["cancelled", () => node.authority.localLogins.cancelResetCode(ada.user.id)],
+    ["replaced", () => issue()],
+  ])("is not set if the code was %s meanwhile", async (_name, change) => {
+    const login = await reset(await issue());
+    await change();
+    await expectNothingChanged(await login.send({ code: codeAt(ada.secret, now()) }));
+  });
+
+  it("is not set if the code has expired meanwhile", async () => {
+    const code = await issue();
+    node.clock.advance(86_400_000 - 60_000);
+    const login = await reset(code);
+    node.clock.advance(60_000);
+    await expectNothingChanged(await login.send({ code: codeAt(ada.secret, now()) }));
+  });
+
+  it("is not set for a user who may not log in any more", async () => {
+    const login = await reset(await issue());
+    await node.authority.users.update(ada.user.id, { isActive: false });
+    expect(outcomeOf(await login.send({ code: codeAt(ada.secret, now()) }))).toBe("not_allowed");
+    await node.authority.users.update(ada.user.id, { isActive: true });
+    node.clock.advance(30_000);
+    expect(await withPassword(ownerLogin.password)).toBe("mfa");
+  });
+
+  it("is set after a factor that a group demands was set up within the login", async () => {
+    const { user } = await node.user("bert");
+    const { group } = await node.authority.groups.create({ name: "Strict", policy: {} });
+    await node.authority.groups.addMember({ groupId: group.id, userId: user.id });
+    await node.authority.secondFactors.demand(group.id, true);
+    const login = await reset(await issue(user.id), next, node, "bert");
+    expect(outcomeOf(login.step)).toBe("mfa_setup");
+    expect(await withPassword(ownerLogin.password, "bert")).toBe("mfa_setup");
+    const { code: secret = "" } = shownIn(login.step);
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("mfa_recovery");
+    grantOf(await login.send({}));
+    expect(await withPassword(ownerLogin.password, "bert")).toBe("invalid_auth");
+    expect(await withPassword(next, "bert")).toMatch(/mfa/);
+  });
+
+  it("lies in the flow's record sealed, and so does what is checked of it", async () => {
+    const login = await reset(await issue());
+    const record = await readRecord(node.store, recordKeys.flow(login.step.flow_id));
+    const text = JSON.stringify(record?.value);
+    expect(text).toContain('"stage":"prove"');
+    for (const clear of [next, "stored_key", "server_key", "salt"]) expect(text).not.toContain(clear);
+  });
+});
