@@ -7,12 +7,14 @@ import { WriteQueue } from "../../src/store/embedded/write-queue.ts";
 /** A queue whose transactions are kept: the numbers that each of them wrote. */
 function recordingQueue({
   deadlineMs = 60_000,
+  lock = async (): Promise<void> => undefined,
   flush = async (_nth: number): Promise<void> => undefined,
 } = {}) {
   const transactions: unknown[][] = [];
   const queue = new WriteQueue({
     deadlineMs,
     transact: async (batch) => {
+      await lock();
       const results = batch();
       await flush(transactions.push(results));
       return results;
@@ -77,6 +79,20 @@ describe("a commit whose deadline passes", () => {
     await Promise.allSettled([first, second]);
     await vi.waitFor(async () => expect(await queue.run(() => "third")).toBe("third"));
     expect(transactions).toEqual([[undefined], ["third"]]);
+  });
+
+  it("while another process holds the lock is rejected and not written", async () => {
+    const applied: string[] = [];
+    const { queue } = recordingQueue({
+      deadlineMs: 50,
+      lock: async () => {
+        if (applied.length === 0) await expect(first).rejects.toMatchObject({ code: "unavailable" });
+      },
+    });
+    const first = queue.run(() => applied.push("first"));
+    await first.catch(() => undefined);
+    await vi.waitFor(() => queue.run(() => applied.push("second")));
+    expect(applied).toEqual(["second"]);
   });
 
   it("behind others that are written does not make the disk one that does not answer", async () => {

@@ -34,7 +34,7 @@ export interface WriteQueueOptions {
 /**
  * Group commit: while one transaction is flushed, further steps gather and go into the next one together. Those that
  * take rights away go before those that do not; otherwise the order is that of the calls. A job that is not durable in
- * time is rejected. It is still written if its transaction had begun, and never if it had not.
+ * time is rejected. It is written nevertheless if it was applied by then, and the transaction ends well.
  */
 export class WriteQueue {
   readonly #options: WriteQueueOptions;
@@ -147,13 +147,13 @@ export class WriteQueue {
   }
 }
 
-/** At least the first one; the others as long as their time lasts. */
+/** At least the first one; the others as long as their time lasts. Those that were rejected meanwhile are left out. */
 function applyInTime(batch: readonly Job[]): unknown[] {
   const endsAt = performance.now() + bounds.applyingMs;
   const results: unknown[] = [];
   for (const job of batch) {
     if (results.length > 0 && performance.now() >= endsAt) break;
-    results.push(job.apply());
+    results.push(job.isOver ? undefined : job.apply());
   }
   return results;
 }
