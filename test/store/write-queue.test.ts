@@ -96,12 +96,12 @@ describe("a commit whose deadline passes", () => {
   });
 
   it("behind others that are written does not make the disk one that does not answer", async () => {
-    const { queue } = recordingQueue({ deadlineMs: 300, flush: () => setImmediate() });
+    const { queue } = recordingQueue({ deadlineMs: 2_000, flush: () => setImmediate() });
     const slow = (nth: number) => () => {
       holdLoop(30);
       return nth;
     };
-    const backlog = await Promise.allSettled(Array.from({ length: 30 }, (_, nth) => queue.run(slow(nth))));
+    const backlog = await Promise.allSettled(Array.from({ length: 100 }, (_, nth) => queue.run(slow(nth))));
     expect(backlog.map(({ status }) => status)).toContain("rejected");
     expect(queue.isStalled).toBe(false);
     expect(await queue.run(() => "next")).toBe("next");
