@@ -144,7 +144,10 @@ function isCurrent(value: JsonObject, now: number): boolean {
 }
 
 async function removeExpired(store: Store, clock: Clock, after: string): Promise<void> {
-  const ids = await store.list(indexKeys.throttles, { after, limit: sweepSize });
+  const rest = await store.list(indexKeys.throttles, { after, limit: sweepSize });
+  // After the end comes the beginning, or the first members would hardly ever be looked at.
+  const missing = sweepSize - rest.length;
+  const ids = missing === 0 ? rest : await withFirst(store, rest, missing);
   if (ids.length === 0) return;
   const keys = ids.map(recordKeys.throttle);
   const records = await store.get(keys);
@@ -160,6 +163,11 @@ async function removeExpired(store: Store, clock: Clock, after: string): Promise
     check: expired.map(({ key, version }) => ({ key, version })),
     unlink: expired.map(({ member }) => ({ index: indexKeys.throttles, member })),
   });
+}
+
+async function withFirst(store: Store, rest: readonly string[], limit: number): Promise<readonly string[]> {
+  const first = await store.list(indexKeys.throttles, { limit });
+  return [...new Set([...rest, ...first])];
 }
 
 interface StoredAccount {
