@@ -19,11 +19,14 @@ export function approvalCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/approvals/approve", authority, async ({ user_id, group_ids }, session) => {
       await requireApprover(parts.authority, session, "gatehouse/approvals/approve");
       await authority.stepUps.require("approvals", session.principal);
-      // Without groups the user gets those that the configuration has chosen.
       await requireStepUpForGroups(authority, group_ids ?? [], session);
       const { permitApproval } = await limitsOf(authority, session, "gatehouse/approvals/approve");
       const audited = parts.authorityOf(session).approvals;
-      const user = await audited.approve(user_id, group_ids, permitApproval);
+      const user = await audited.approve(user_id, group_ids, async (change) => {
+        // Without groups in the message they are those of the user who waits, as they are when this is committed.
+        await requireStepUpForGroups(authority, change.after?.groupIds ?? [], session);
+        return await permitApproval(change);
+      });
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("gatehouse/approvals/refuse", authority, async ({ user_id }, session) => {

@@ -21,7 +21,8 @@ export async function requireStepUpForGroups(
 
 /**
  * The same for a change of a user, by what it gives beside what the user has. Whoever may log in from everywhere has their
- * groups where they had none. To activate a user who waits is to approve them.
+ * groups where they had none. To activate a user who waits is to approve them, and their groups count before that: whoever
+ * approves them later gives them.
  */
 export async function requireStepUpForChange(
   authority: StepUpAuthority,
@@ -30,11 +31,12 @@ export async function requireStepUpForChange(
   session: SocketSession,
 ): Promise<void> {
   if (before === undefined) return;
-  if (activates === true && isPending(before))
-    await authority.stepUps.require("approvals", session.principal);
+  const isApproval = activates === true && isPending(before);
+  if (isApproval) await authority.stepUps.require("approvals", session.principal);
   const opens = before.localOnly && localOnly === false;
-  const had = isActive(before) && !opens ? before.groupIds : [];
-  const has = activates === true || isActive(before) ? (groupIds ?? before.groupIds) : [];
+  const counts = isActive(before) || isPending(before);
+  const had = counts && !isApproval && !opens ? before.groupIds : [];
+  const has = counts || activates === true ? (groupIds ?? before.groupIds) : [];
   const given = has.filter((id) => !had.includes(id));
   await requireStepUpForGroups(authority, given, session);
 }

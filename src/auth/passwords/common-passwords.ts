@@ -4,24 +4,51 @@ import { Worker } from "node:worker_threads";
 import { AuthError } from "../errors.ts";
 
 /** Nobody's list has the words that come to mind here. */
-const ownWords = ["gatehouse", "homeassistant", "hassio", "dashboard", "correcthorsebatterystaple"];
-/** What people put between words. */
-const separators = /[\s._-]+/g;
-/** What people add to a word to make it long enough. */
-const endings = /[\d!.?@#$*_-]*$/;
-/** Rows of keys, the alphabet and the digits, there and back, as often as people go on with them. */
-const rows = ["abcdefghijklmnopqrstuvwxyz", "1234567890", "0123456789", "qwertyuiop", "asdfghjkl", "zxcvbnm"];
-const runs = [...rows, "qwertyuiopasdfghjklzxcvbnm"]
-  .flatMap((row) => [row, [...row].reverse().join("")])
-  .map((row) => row.repeat(8));
+const ownWords = [
+  ...["gatehouse", "homeassistant", "hassio", "dashboard"],
+  ...["correcthorsebatterystaple", "thequickbrownfox"],
+];
+/** What people put between words: everything that is neither a letter nor a digit, and what nobody sees. */
+const separators = /[^\p{L}\p{N}]+/gu;
+/** What people add to a word to make it long enough, in front and behind. The look-behind: one try for each row of them. */
+const added = /^([\d!.?@#$*_-]*).*?((?<![\d!.?@#$*_-])[\d!.?@#$*_-]*)$/su;
+const mostAdded = 8;
+/** Rows of keys (also of German and French keyboards), the alphabet and the digits, there and back, as often as people go on with them. */
+const rows = [
+  ...[
+    "abcdefghijklmnopqrstuvwxyz",
+    "1234567890",
+    "0123456789",
+    "aabbccddeeffgghhiijjkkllmmnnoopp",
+    "11223344556677889900",
+  ],
+  ...[
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik",
+  ],
+  ...[
+    "qwertzuiop",
+    "yxcvbnm",
+    "qwertzuiopasdfghjklyxcvbnm",
+    "azertyuiop",
+    "qsdfghjklm",
+    "wxcvbn",
+    "azertyuiopqsdfghjklmwxcvbn",
+  ],
+];
+const runs = rows.flatMap((row) => [row, [...row].reverse().join("")]).map((row) => row.repeat(8));
 
 /** One password a line, in UTF-8, with a line end at both ends. */
 type List = Buffer;
 
 /**
  * Whether a password is among the most common ones, whatever its case: the list of zxcvbn-ts (49,000 passwords) and the
- * names of this product, also several times, or with digits behind; one character or two again and again; runs of neighbours on
- * the keyboard or in the alphabet; all of that also with separators in between. It stops the guesses that fit into a budget of tries. It is no list of breached passwords.
+ * names of this product, also several times, or with digits in front or behind; up to four characters again and again; runs of
+ * neighbours on the keyboard or in the alphabet; all of that also with separators in between. It stops the guesses that fit into a budget of tries. It is no list of breached passwords.
  *
  * Rejects with `unavailable` if the list cannot be read; the next call tries again.
  */
@@ -48,10 +75,11 @@ export function createCommonPasswords(read: () => Promise<List>): (password: str
 
 function isCommon(text: string, list: List): boolean {
   if (isCommonWord(text, list)) return true;
-  const [ending = ""] = endings.exec(text) ?? [];
-  const word = text.slice(0, text.length - ending.length);
-  const isEasyEnding = ending.length <= 4 || isMonotonous(ending);
-  return (isEasyEnding || ownWords.includes(word)) && isCommonWord(word, list);
+  const [, before = "", after = ""] = added.exec(text) ?? [];
+  const word = text.slice(before.length, text.length - after.length);
+  if (word === text || word === "") return false;
+  const isEasy = [before, after].every((part) => part.length <= mostAdded || isMonotonous(part));
+  return (isEasy || ownWords.includes(word)) && isCommonWord(word, list);
 }
 
 function isCommonWord(text: string, list: List): boolean {
@@ -66,11 +94,15 @@ function isCommonWord(text: string, list: List): boolean {
 
 function isMonotonous(text: string): boolean {
   const unit = repeatedUnit(text);
-  return (unit !== undefined && unit.length <= 2) || isOfRuns(text);
+  return (unit !== undefined && unit.length <= 4) || isOfRuns(text);
 }
+
+/** Longer texts are not looked at, since that takes milliseconds. If they repeat something, that is. */
+const longestRuns = 128;
 
 /** Each part has four characters at least, and the longest part of a run is taken first. */
 function isOfRuns(text: string): boolean {
+  if (text.length > longestRuns) return false;
   let at = 0;
   while (at < text.length) {
     let end = Math.min(text.length, at + 4);
