@@ -131,6 +131,23 @@ it("an approval gives no groups for which user_rights asks more", async () => {
     expect(await approve({ group_ids: ["system-admin"] })).toBe(refused);
     expect(await approve({ group_ids: ["system-users"] })).toBe("not_found");
     expect(await approve({})).toBe("not_found");
+    // Somebody waits: neither are they given such a group before, nor by an approval that names none.
+    const waiting = async (groupId: string) => {
+      const user = await split.authority.users.create({
+        name: "guest",
+        groupIds: [groupId],
+        state: "pending",
+      });
+      const device = { clientId: null, clientName: null, address: null };
+      const login = { name: null, subject: user.id, provider: ["command_line", null] as [string, null] };
+      await split.authority.approvals.wait({ userId: user.id, ...login, ...device });
+      return user.id;
+    };
+    const user_id = await waiting("system-users");
+    expect(await send("config/auth/update", { user_id, group_ids: ["system-admin"] }, old)).toBe(refused);
+    expect(await send("config/auth/update", { user_id, group_ids: ["system-read-only"] }, old)).toBe("done");
+    expect(await approve({ user_id: await waiting("system-admin") })).toBe(refused);
+    expect(await approve({ user_id })).toBe("done");
     old.close();
   } finally {
     await split.stop();

@@ -18,20 +18,19 @@ import { restoredChecks } from "../stored-checks.ts";
 import { mayLogIn } from "../users/account-status.ts";
 import { userStatusChecks } from "../users/user-record.ts";
 import { askFor, chosenFactor, factorContext, flowAtForm, provedBefore, stepIds } from "./begin-factor.ts";
+import { concludedProof } from "./conclude-login.ts";
 import type { FinishTools } from "./finish-login.ts";
-import { type FactorPart, type Flow, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
+import { type FactorPart, type Flow, flowChecks, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
 import { openTexts, sentStep } from "./flow-steps.ts";
 import { finish, type Turn, takeTurn } from "./flow-turn.ts";
 import { endFlow, write } from "./flow-writes.ts";
 import type { FormInput } from "./form-input.ts";
-import type { Proof } from "./proof.ts";
+import { type Proof, storedProof } from "./proof.ts";
 
 export interface FactorAnswer {
   readonly step: FlowStep;
   /** The factor that the user has from now on, for the audit log. */
   readonly factorSetUp?: string | null;
-  /** The login has ended, and with it what the provider had to do yet. */
-  readonly concluded?: true;
 }
 
 /** At the set-up everything but a form of its own, or the end, comes after the factor was kept. */
@@ -55,9 +54,7 @@ export async function advanceFactor(
   try {
     const step = await advanceStage(tools, turn, part, input, peer);
     const setUp = wasSetUp(part, step) ? { factorSetUp: part.factorId } : {};
-    const isConcluded = part.pending !== undefined && step.type === "create_entry";
-    const concluded = isConcluded ? { concluded: true as const } : {};
-    return { step: withDeviceToken(tools, at.flow, part, step), ...setUp, ...concluded };
+    return { step: withDeviceToken(tools, at.flow, part, step), ...setUp };
   } catch (error) {
     if (!(error instanceof AuthError) || error.code === "conflict") throw error;
     // Nothing was judged. If this fails, the flow stays busy for its short turn.
@@ -153,16 +150,17 @@ async function setUp(
   if (answer.kind === "form") return await askAgain(tools, turn, part, factor, answer);
   const enrolments = await readEnrolments(tools.store, part.userId);
   // Somebody else, who had the password too, has set one up meanwhile: from now on that one is asked for.
-  const theirs = await whoseChecks(tools, at.flow, part, peer);
-  if (hasFactor(tools.factors, enrolments) || theirs === undefined)
-    return await endFlow(tools, at, "not_allowed");
+  if (hasFactor(tools.factors, enrolments)) return await endFlow(tools, at, "not_allowed");
+  const proved = await concludedPart(tools, at, part, peer);
+  const theirs = proved && (await whoseChecks(tools, at.flow, proved, peer));
+  if (proved === undefined || theirs === undefined) return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
-  const next = await flowAfterSetup(tools, at.flow, part, added.id, answer);
+  const next = await flowAfterSetup(tools, at.flow, proved, added.id, answer);
   const outcome = await tools.revocation.commit(
     mergeSteps(
       writeFlowStep({ flow: next, version: at.version }),
       changeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added)),
-      { check: [...restoredChecks(part.proof.evidence), ...theirs] },
+      { check: [...restoredChecks(proved.proof.evidence), ...theirs] },
     ),
   );
   if (!outcome.ok) return await endRefused(tools, at, outcome.conflict);
@@ -170,7 +168,24 @@ async function setUp(
   await tools.demands.enforce(part.userId);
   if (next.factor?.stage === "recovery") return sentStep(tools, next);
   const now = { flow: next, version: outcome.version };
-  return await finishWithNew(tools, now, part, { enrolmentId: added.id, amr: answer.amr ?? [] }, peer);
+  return await finishWithNew(tools, now, proved, { enrolmentId: added.id, amr: answer.amr ?? [] }, peer);
+}
+
+/**
+ * What the provider has to do is done before the first factor is kept: there is none that it could wait for, and a factor must
+ * not outlast a login that changed nothing else.
+ */
+async function concludedPart(
+  tools: FinishTools,
+  at: VersionedFlow,
+  part: FactorPart,
+  peer: Peer,
+): Promise<FactorPart | undefined> {
+  if (part.pending === undefined) return part;
+  const before = provedBefore(tools, at.flow, part);
+  const proof = await concludedProof(tools, at, before, { check: flowChecks(at) }, peer);
+  const { pending, ...rest } = part;
+  return proof && { ...rest, proof: storedProof(proof) };
 }
 
 /** What the login was decided on has changed. Throws `conflict` if it was the flow, which another call has continued. */
@@ -214,7 +229,8 @@ async function keepRecovery(
     return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
   const write = changeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added));
-  const outcome = await tools.revocation.commit(mergeSteps(write, { check: theirs }));
+  const check = [...restoredChecks(part.proof.evidence), ...theirs];
+  const outcome = await tools.revocation.commit(mergeSteps(write, { check }));
   if (!outcome.ok) return await endRefused(tools, at, outcome.conflict);
   const proved = { enrolmentId: String(enrolmentId), amr: (amr as readonly string[]) ?? [] };
   return await finishWithNew(tools, at, part, proved, peer);

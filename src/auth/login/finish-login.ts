@@ -10,13 +10,14 @@ import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/a
 import { recordKeys } from "../record-keys.ts";
 import type { NewSession, Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
-import { areUnchanged, type Checks, type JsonObject, mergeSteps, type Step } from "../store.ts";
+import { areUnchanged, type Checks, mergeSteps, type Step } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
 import type { Person } from "../users/person.ts";
 import { userStatusChecks } from "../users/user-record.ts";
+import { concludedProof } from "./conclude-login.ts";
 import { findPerson, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
 import { finishStepUp, withLevelOf } from "./finish-step-up.ts";
@@ -34,18 +35,21 @@ export interface FinishTools extends PersonTools, RequestTools {
   readonly sealing: Pick<Sealing, "derive" | "seal" | "open">;
   /** A flow waits for a decision on this user. */
   readonly onWaiting: (flowId: string, userId: string) => void;
+  /** The provider has done what it had to do yet. */
+  readonly onConcluded?: () => void;
   /** Whether sessions of this client, which nobody registered, rotate their refresh tokens. */
   readonly rotates: (clientId: string | null) => boolean;
 }
 
 /**
  * `refused`: this person may not log in (no credential, not active, not from this address), or a record changed;
- * the answer is that of a wrong password. `no_room`: too many users wait for approval.
+ * the answer is that of a wrong password. `no_room`: too many users wait for approval. `over`: the flow has ended, with what
+ * the provider had to do, and there is no session.
  */
 export type LoginOutcome =
   | { readonly kind: "granted"; readonly result: CreateEntryStep["result"] }
   | LinkOutcome
-  | { readonly kind: "refused" | "no_room" }
+  | { readonly kind: "refused" | "no_room" | "over" }
   /** More is demanded of the user than was proved. */
   | { readonly kind: "below"; readonly user: User; readonly demand: Demand }
   | { readonly kind: "waits"; readonly approval: Approval };
@@ -83,13 +87,7 @@ export async function finishLogin(
     if (!mayLogIn(user, peer)) return refused;
     const demand = withLevelOf(at.flow, await tools.assurance.demandOn(user.id));
     if (isBelow(proof, demand)) return { kind: "below", user, demand };
-    const { pending, ...proved } = proof;
-    if (pending !== undefined) {
-      const evidence = await concluded(tools, at.flow, pending, proof, peer);
-      if (evidence === undefined) return refused;
-      // The person's records have changed by it.
-      return await finishLogin(tools, at, { ...proved, evidence, asRead: undefined }, peer);
-    }
+    if (proof.pending !== undefined) return await concludeLogin(tools, at, proof, peer);
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {
       return await finishFor(tools, at, proof, person, peer, { decidedOn, demand });
@@ -105,14 +103,25 @@ export async function finishLogin(
   }
 }
 
-async function concluded(
-  { registry }: FinishTools,
-  { handler }: Flow,
-  pending: JsonObject,
-  { evidence }: Proof,
+/**
+ * The provider's commit ends the flow too: from then on nobody cancels it or goes on with it. If there is no session then after
+ * all, because the store or a decision of somebody else was in between, the flow is over, and the person logs in anew.
+ */
+async function concludeLogin(
+  tools: FinishTools,
+  at: VersionedFlow,
+  proof: Proof,
   peer: Peer,
-): Promise<Checks | undefined> {
-  return await registry.find(...handler)?.conclude?.(pending, evidence, peer);
+): Promise<LoginOutcome> {
+  const concluded = await concludedProof(tools, at, proof, endFlowStep(at), peer);
+  if (concluded === undefined) return refused;
+  try {
+    const outcome = await finishLogin(tools, { ...at, isOver: true }, concluded, peer);
+    return outcome.kind === "granted" ? outcome : { kind: "over" };
+  } catch (error) {
+    if (error instanceof AuthError) return { kind: "over" };
+    throw error;
+  }
 }
 
 function credentialCheck({ credential, credentialVersion: version }: Person): Checks[number] {

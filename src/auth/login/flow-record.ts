@@ -179,6 +179,8 @@ export interface VersionedFlow {
    * lost the flow meanwhile finishes nothing.
    */
   readonly holdVersion?: number;
+  /** Its end was committed already, with what the provider had to do. */
+  readonly isOver?: true;
 }
 
 /** How long the record stays after the deadline, so that a late client learns that the flow has expired. */
@@ -257,11 +259,12 @@ export async function readHolds(store: Store, flowIds: readonly string[]): Promi
 
 /** The part of a commit that ends the flow, if its version is the one that was read. */
 export function endFlowStep(at: VersionedFlow): Step {
-  return { check: flowChecks(at), remove: [recordKeys.flow(at.flow.id)] };
+  return at.isOver === true ? {} : { check: flowChecks(at), remove: [recordKeys.flow(at.flow.id)] };
 }
 
 /** Whether the flow is as it was read, and still the caller's. */
-export function flowChecks({ flow, version, holdVersion }: VersionedFlow): Checks {
+export function flowChecks({ flow, version, holdVersion, isOver }: VersionedFlow): Checks {
+  if (isOver === true) return [];
   const own = { key: recordKeys.flow(flow.id), version };
   if (holdVersion === undefined) return [own];
   return [own, { key: recordKeys.flowHolder(flow.id), version: holdVersion }];

@@ -6,7 +6,7 @@ import type { Approval } from "../users/approvals.ts";
 import { beginFactor } from "./begin-factor.ts";
 import { type FinishTools, finishLogin } from "./finish-login.ts";
 import { type Flow, type SentStep, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
-import { entryStep, sentStep } from "./flow-steps.ts";
+import { abortStep, entryStep, sentStep } from "./flow-steps.ts";
 import { endFlow, write } from "./flow-writes.ts";
 import { type Proof, proofOf, storedProof } from "./proof.ts";
 
@@ -184,6 +184,8 @@ export async function finish(
       return await endFlow(tools, at, outcome.reason);
     case "no_room":
       return await endFlow(tools, at, "approvals_full");
+    case "over":
+      return abortStep(at.flow, "unknown_error");
     case "refused":
       return await refuseProof(tools, at);
   }

@@ -211,7 +211,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 };
 
 export interface LoginFlowsOptions
-  extends Omit<FinishTools, "onWaiting">,
+  extends Omit<FinishTools, "onWaiting" | "onConcluded">,
     Pick<ChargingTools, "throttle" | "devices"> {
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onSecurityEvent">;
   readonly credentials: FinishTools["credentials"] & Pick<Credentials, "list">;
@@ -334,11 +334,15 @@ async function advance(
     throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
   const values = fieldsOnly === true ? readFormInput(sent.fields, input) : readAnswer(sent, input);
   const { factor } = at.flow;
+  const told: { concluded?: true } = {};
+  const onConcluded = () => {
+    told.concluded = true;
+  };
   if (factor != null) {
-    const { step, ...told } = isOffered(provider, peer)
-      ? await advanceFactor(options, at, factor, values, peer)
+    const { step, ...setUp } = isOffered(provider, peer)
+      ? await advanceFactor({ ...options, onConcluded }, at, factor, values, peer)
       : { step: await endFlow(options, at, "not_allowed") };
-    return { ...answer(engine, about, step, 1), ...told, userId: factor.userId };
+    return { ...answer(engine, about, step, 1), ...setUp, ...told, userId: factor.userId };
   }
   const atOnce = provider.isJudgedAtOnce?.(sent.stepId, values) === true;
   const guess = await chargeStep(options, { provider, atOnce }, at.flow, values, peer);
@@ -358,14 +362,14 @@ async function advance(
     guess && at.flow.purpose !== "step_up"
       ? () => issueDeviceToken(options, at.flow, guess, secretVersion)
       : undefined;
-  const settled = await settle(options, turn, step, peer, deviceToken).catch((error: unknown) => {
-    // Another call has continued the flow. The guess was judged all the same, and is recorded as one at this account.
-    if (!(error instanceof AuthError) || error.code !== "conflict" || !atOnce) throw error;
-    throw new AuthError("conflict", { cause: error, userId: async () => step.userId });
-  });
+  const settled = await settle({ ...options, onConcluded }, turn, step, peer, deviceToken).catch(
+    (error: unknown) => {
+      // Another call has continued the flow. The guess was judged all the same, and is recorded as one at this account.
+      if (!(error instanceof AuthError) || error.code !== "conflict" || !atOnce) throw error;
+      throw new AuthError("conflict", { cause: error, userId: async () => step.userId });
+    },
+  );
   const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
-  const isConcluded = step.kind === "done" && step.pending !== undefined && settled.type === "create_entry";
-  const told = isConcluded ? { concluded: true as const } : {};
   return step.userId === undefined ? following : { ...following, ...told, userId: step.userId };
 }
 

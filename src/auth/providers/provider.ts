@@ -1,6 +1,6 @@
 import type { FormField } from "../../../protocol/flow.ts";
 import type { Peer } from "../model.ts";
-import type { Checks, JsonObject } from "../store.ts";
+import type { Checks, JsonObject, Step } from "../store.ts";
 import type { Person } from "../users/person.ts";
 
 /** What a provider says about a person. It is applied at every login; what is absent stays as it is. */
@@ -113,6 +113,14 @@ export type ProviderStep = (
   readonly userId?: string;
 };
 
+/** A login that has proved all that is demanded. */
+export interface ConcludedLogin {
+  readonly evidence: Checks;
+  readonly peer: Peer;
+  /** Committed with what the provider does. */
+  readonly also: Step;
+}
+
 export interface ProviderContext {
   /** Names the flow to whoever completes a step of it from outside; tells nobody its secret. */
   readonly flowId: string;
@@ -188,10 +196,10 @@ export interface LoginProvider {
    */
   warnings?(): Promise<readonly string[]>;
   /**
-   * Carries out the `pending` of its step, right before the login's end. Gives what the login is decided on from then on,
+   * Carries out the `pending` of its step, in one commit, right before the login's end or its first second factor is set up. Gives what the login is decided on from then on,
    * in place of `evidence`; undefined if something has changed: then nothing is done, and the login is refused.
    */
-  conclude?(pending: JsonObject, evidence: Checks, peer: Peer): Promise<Checks | undefined>;
+  conclude?(pending: JsonObject, login: ConcludedLogin): Promise<Checks | undefined>;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
    * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its

@@ -27,6 +27,10 @@ export class Login {
     this.#peer = peer;
   }
 
+  get answer(): FlowAnswer | undefined {
+    return this.#answer;
+  }
+
   get step(): FlowStep {
     if (this.#answer === undefined) throw new Error("the login has not begun");
     return this.#answer.step;
@@ -58,6 +62,11 @@ export class Login {
     const claim = { flowId: this.step.flow_id, flowSecret };
     this.#answer = { ...(await at.authority.logins.advance({ ...claim, input }, this.#peer)), flowSecret };
     return this.step;
+  }
+
+  async cancel(at: TestAuthority = this.#node): Promise<FlowStep> {
+    const { flowSecret = "" } = this.#answer ?? {};
+    return await at.authority.logins.cancel({ flowId: this.step.flow_id, flowSecret });
   }
 
   async resume(at: TestAuthority): Promise<FlowStep> {

@@ -2,22 +2,31 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import { readRecord } from "../../../src/auth/store.ts";
+import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { codeAt, type Enrolled, enrolledUser, grantOf, Login, outcomeOf, shownIn } from "./factor-people.ts";
 
 const next = "a new horse, a new battery";
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
 let node: TestAuthority;
 let other: TestAuthority;
 let ada: Enrolled;
 
 beforeEach(async () => {
-  node = await startAuthority({});
+  const clock = handClock();
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
+  node = await startAuthority({ store, clock });
   await node.owner();
   other = await node.another();
   ada = await enrolledUser(node, "ada");
 });
-afterEach(() => node.stop());
+afterEach(async () => {
+  await node.stop();
+  await closeStore();
+});
 
 const now = () => node.clock.now();
 const issue = async (userId = ada.user.id) =>
@@ -92,19 +101,65 @@ describe("the password of a reset code, at a login with a second factor,", () =>
     expect(await withPassword(ownerLogin.password)).toBe("mfa");
   });
 
-  it("is set after a factor that a group demands was set up within the login", async () => {
+  it("is set with the first factor, if one is demanded, and a factor is kept only with it", async () => {
     const { user } = await node.user("bert");
     const { group } = await node.authority.groups.create({ name: "Strict", policy: {} });
     await node.authority.groups.addMember({ groupId: group.id, userId: user.id });
     await node.authority.secondFactors.demand(group.id, true);
-    const login = await reset(await issue(user.id), next, node, "bert");
-    expect(outcomeOf(login.step)).toBe("mfa_setup");
+    const cancelled = await reset(await issue(user.id), next, node, "bert");
+    await node.authority.localLogins.cancelResetCode(user.id);
+    const shown = codeAt(shownIn(cancelled.step).code ?? "", now());
+    expect(outcomeOf(await cancelled.send({ code: shown }))).toBe("not_allowed");
+    expect(await node.authority.secondFactors.of(user.id)).toMatchObject([
+      { enabled: false },
+      { enabled: false },
+    ]);
     expect(await withPassword(ownerLogin.password, "bert")).toBe("mfa_setup");
+
+    const code = await issue(user.id);
+    const login = await reset(code, next, node, "bert");
     const { code: secret = "" } = shownIn(login.step);
     expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("mfa_recovery");
-    grantOf(await login.send({}));
+    expect(await withPassword(code, "bert")).toBe("invalid_auth");
     expect(await withPassword(ownerLogin.password, "bert")).toBe("invalid_auth");
+    grantOf(await login.send({}));
     expect(await withPassword(next, "bert")).toMatch(/mfa/);
+  });
+
+  it("leaves no recovery codes to somebody whose password was changed in between", async () => {
+    const { user } = await node.user("bert");
+    const login = await new Login(node).start({ acrValues: "aal2" });
+    await login.send({ username: "bert", password: await issue(user.id) });
+    await login.send({ new_password: next });
+    const { code: secret = "" } = shownIn(login.step);
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("mfa_recovery");
+    await node.authority.localLogins.setPassword(user.id, "set by an administrator");
+    expect(outcomeOf(await login.send({}))).toBe("not_allowed");
+    const factors = await node.authority.secondFactors.of(user.id);
+    expect(factors.find(({ id }) => id === "recovery")?.enabled).toBe(false);
+  });
+
+  it("is not set if the login is cancelled at the last moment, on another node", async () => {
+    const login = await reset(await issue());
+    store.beforeCommit(
+      ({ bumpEpochs = [] }) => bumpEpochs.length > 0,
+      () => login.cancel(other),
+    );
+    await expect(login.send({ code: codeAt(ada.secret, now()) })).rejects.toMatchObject({ code: "conflict" });
+    node.clock.advance(30_000);
+    expect(await withPassword(ownerLogin.password)).toBe("mfa");
+    expect(await withPassword(next)).toBe("invalid_auth");
+  });
+
+  it("stays set if there is no session after all, and the answer tells so to the audit log", async () => {
+    const login = await reset(await issue());
+    const opens = ({ put = [] }: Step) => put.some(({ key }) => key.startsWith("session"));
+    store.beforeCommit(opens, () => node.authority.users.update(ada.user.id, { isActive: false }));
+    expect(outcomeOf(await login.send({ code: codeAt(ada.secret, now()) }))).toBe("unknown_error");
+    expect(login.answer).toMatchObject({ concluded: true, userId: ada.user.id });
+    await expect(login.resume(other)).rejects.toMatchObject({ code: "invalid_flow" });
+    await node.authority.users.update(ada.user.id, { isActive: true });
+    expect(await withPassword(next)).toBe("mfa");
   });
 
   it("lies in the flow's record sealed, and so does what is checked of it", async () => {

@@ -61,7 +61,7 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
     // Both messages of a proof.
     isJudgedAtOnce: (stepId, { mechanism }) => stepId === SCRAM_STEP || mechanism !== undefined,
     warnings: () => scram.warnings(),
-    conclude: (pending, evidence, peer) => concludeReset(options, pending, evidence, peer),
+    conclude: (pending, login) => concludeReset(options, pending, login),
     begin: ({ peer }) => Promise.resolve(scram.form(peer)),
     async advance(stepId, input, state, context) {
       if (input.mechanism !== undefined) return await scram.first(input, state, context);

@@ -1,14 +1,13 @@
 import { NEW_PASSWORD_STEP } from "../../../../protocol/reset-code.ts";
 import { AuthError } from "../../errors.ts";
-import type { Peer } from "../../model.ts";
 import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import type { Verifier } from "../../passwords/passwords.ts";
 import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
 import { recordKeys } from "../../record-keys.ts";
 import type { Revocation } from "../../revocation/revocation.ts";
-import type { Checks, JsonObject } from "../../store.ts";
-import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
+import { type Checks, type JsonObject, mergeSteps, type Step } from "../../store.ts";
+import type { AskingForm, ConcludedLogin, ProviderContext, ProviderStep } from "../provider.ts";
 import { replacePassword } from "./change-password.ts";
 import { localLoginKey, type ReadLocalLogin, readLocalLogin } from "./login-record.ts";
 import { done, type ProviderParts } from "./proved-login.ts";
@@ -39,8 +38,8 @@ function formFor(state: JsonObject): AskingForm {
 }
 
 /**
- * Takes the new password. It is set only at the end of the login: a second factor that is enrolled or demanded is asked for
- * before, so that the code alone changes nothing. Whatever makes the code worth nothing meanwhile ends in `refused`.
+ * Takes the new password. It is set only at the end of the login, see `concludeReset`: a second factor that is enrolled is asked
+ * for before, so that the code alone changes nothing. Whatever makes the code worth nothing meanwhile ends in `refused`.
  */
 export async function finishReset(
   parts: Parts,
@@ -74,8 +73,7 @@ export async function finishReset(
 export async function concludeReset(
   parts: Parts,
   pending: JsonObject,
-  evidence: Checks,
-  peer: Peer,
+  { evidence, peer, also }: ConcludedLogin,
 ): Promise<Checks | undefined> {
   const { username, version } = resetIn(pending);
   if (username === undefined) return undefined;
@@ -83,7 +81,7 @@ export async function concludeReset(
   const found = await readLocalLogin(parts.store, parts.id, username);
   const live = await findResetCode(parts, found, { username, code: undefined }, peer);
   if (found === undefined || live === undefined || live.version !== version) return undefined;
-  const changed = await setByCode(parts, found, live, verifier);
+  const changed = await setByCode(parts, found, live, verifier, also);
   if (changed === undefined) return undefined;
   const replaced: readonly string[] = [
     localLoginKey(parts.id, username),
@@ -98,13 +96,20 @@ async function setByCode(
   found: ReadLocalLogin,
   { userId, userVersion, version }: LiveResetCode,
   verifier: Verifier,
+  also: Step,
 ): Promise<ReadLocalLogin | undefined> {
   const unchanged = [
     { key: recordKeys.passwordReset(userId), version },
     { key: recordKeys.user(userId), version: userVersion },
   ];
   try {
-    await replacePassword(parts, found, verifier, { kind: "user", userId }, { check: unchanged });
+    await replacePassword(
+      parts,
+      found,
+      verifier,
+      { kind: "user", userId },
+      mergeSteps({ check: unchanged }, also),
+    );
   } catch (error) {
     if (error instanceof AuthError && error.code === "conflict") return undefined;
     throw error;
