@@ -151,7 +151,7 @@ async function setUp(
   const enrolments = await readEnrolments(tools.store, part.userId);
   // Somebody else, who had the password too, has set one up meanwhile: from now on that one is asked for.
   if (hasFactor(tools.factors, enrolments)) return await endFlow(tools, at, "not_allowed");
-  const proved = await concludedPart(tools, at, part, peer);
+  const proved = await concludedPart(tools, at, part, enrolmentChecks(part.userId, enrolments), peer);
   const theirs = proved && (await whoseChecks(tools, at.flow, proved, peer));
   if (proved === undefined || theirs === undefined) return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
@@ -179,11 +179,13 @@ async function concludedPart(
   tools: FinishTools,
   at: VersionedFlow,
   part: FactorPart,
+  withoutFactor: Checks,
   peer: Peer,
 ): Promise<FactorPart | undefined> {
   if (part.pending === undefined) return part;
   const before = provedBefore(tools, at.flow, part);
-  const proof = await concludedProof(tools, at, before, { check: flowChecks(at) }, peer);
+  const check = [...flowChecks(at), ...before.evidence, ...withoutFactor];
+  const proof = await concludedProof(tools, at, before, { check }, peer);
   const { pending, ...rest } = part;
   return proof && { ...rest, proof: storedProof(proof) };
 }

@@ -87,7 +87,14 @@ export async function finishLogin(
     if (!mayLogIn(user, peer)) return refused;
     const demand = withLevelOf(at.flow, await tools.assurance.demandOn(user.id));
     if (isBelow(proof, demand)) return { kind: "below", user, demand };
-    if (proof.pending !== undefined) return await concludeLogin(tools, at, proof, peer);
+    if (proof.pending !== undefined) {
+      const outcome = await concludeLogin(tools, at, proof, demand, peer);
+      if (outcome !== undefined) return outcome;
+      // Perhaps only what is demanded has changed.
+      const isProved = await areUnchanged(tools.store, [...proof.evidence, ...flowChecks(at)]);
+      if (!isProved || attempt === maxAttempts) return refused;
+      continue;
+    }
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {
       return await finishFor(tools, at, proof, person, peer, { decidedOn, demand });
@@ -105,16 +112,20 @@ export async function finishLogin(
 
 /**
  * The provider's commit ends the flow too: from then on nobody cancels it or goes on with it. If there is no session then after
- * all, because the store or a decision of somebody else was in between, the flow is over, and the person logs in anew.
+ * all, because the store or a decision of somebody else was in between, the flow is over, and the person logs in anew. Undefined:
+ * something has changed, and nothing was done.
  */
 async function concludeLogin(
   tools: FinishTools,
   at: VersionedFlow,
   proof: Proof,
+  demand: Demand,
   peer: Peer,
-): Promise<LoginOutcome> {
-  const concluded = await concludedProof(tools, at, proof, endFlowStep(at), peer);
-  if (concluded === undefined) return refused;
+): Promise<LoginOutcome | undefined> {
+  // Nothing is done if more is demanded by then, or a factor that was proved is gone.
+  const decidedOn = { check: [...proof.evidence, ...demand.checks] };
+  const concluded = await concludedProof(tools, at, proof, mergeSteps(endFlowStep(at), decidedOn), peer);
+  if (concluded === undefined) return undefined;
   try {
     const outcome = await finishLogin(tools, { ...at, isOver: true }, concluded, peer);
     return outcome.kind === "granted" ? outcome : { kind: "over" };

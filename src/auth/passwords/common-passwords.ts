@@ -11,7 +11,7 @@ const ownWords = [
 /** What people put between words: everything that is neither a letter nor a digit, and what nobody sees. */
 const separators = /[^\p{L}\p{N}]+/gu;
 /** What people add to a word to make it long enough, in front and behind. The look-behind: one try for each row of them. */
-const added = /^([\d!.?@#$*_-]*).*?((?<![\d!.?@#$*_-])[\d!.?@#$*_-]*)$/su;
+const added = /^([\d\p{P}\p{S}\p{Cf}]*).*?((?<![\d\p{P}\p{S}\p{Cf}])[\d\p{P}\p{S}\p{Cf}]*)$/su;
 const mostAdded = 8;
 /** Rows of keys (also of German and French keyboards), the alphabet and the digits, there and back, as often as people go on with them. */
 const rows = [
@@ -88,13 +88,21 @@ function isCommonWord(text: string, list: List): boolean {
     list.includes(`\n${text}\n`) ||
     ownWords.includes(text) ||
     isMonotonous(text) ||
-    (unit !== undefined && isCommonWord(unit, list))
+    (unit !== undefined && isCommon(unit, list))
   );
 }
 
+/** Also with up to four other characters in front or behind. */
 function isMonotonous(text: string): boolean {
-  const unit = repeatedUnit(text);
-  return (unit !== undefined && unit.length <= 4) || isOfRuns(text);
+  for (let beside = 0; beside <= Math.min(4, Math.max(0, text.length - 8)); beside += 1)
+    for (let before = 0; before <= beside; before += 1)
+      if (isPattern(text.slice(before, text.length - (beside - before)))) return true;
+  return false;
+}
+
+function isPattern(text: string): boolean {
+  const units = [1, 2, 3, 4].filter((length) => text.length >= 2 * length);
+  return units.some((length) => text.slice(length) === text.slice(0, -length)) || isOfRuns(text);
 }
 
 /** Longer texts are not looked at, since that takes milliseconds. If they repeat something, that is. */

@@ -6,7 +6,17 @@ import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
-import { codeAt, type Enrolled, enrolledUser, grantOf, Login, outcomeOf, shownIn } from "./factor-people.ts";
+import {
+  codeAt,
+  type Enrolled,
+  enrolledUser,
+  grantOf,
+  Login,
+  outcomeOf,
+  passwordSession,
+  setUpTotp,
+  shownIn,
+} from "./factor-people.ts";
 
 const next = "a new horse, a new battery";
 let store: InterposedStore;
@@ -149,6 +159,23 @@ describe("the password of a reset code, at a login with a second factor,", () =>
     node.clock.advance(30_000);
     expect(await withPassword(ownerLogin.password)).toBe("mfa");
     expect(await withPassword(next)).toBe("invalid_auth");
+  });
+
+  it("is not set by the code alone if a factor is set up at the last moment", async () => {
+    const { user } = await node.user("bert");
+    const { principal } = await passwordSession(node, "bert");
+    const login = await new Login(node).start();
+    await login.send({ username: "bert", password: await issue(user.id) });
+    let secret = "";
+    const setUp = async () => {
+      secret = await setUpTotp(other, principal);
+    };
+    store.beforeCommit(({ bumpEpochs = [] }) => bumpEpochs.length > 0, setUp);
+    expect(outcomeOf(await login.send({ new_password: next }))).toBe("mfa");
+    expect(await withPassword(ownerLogin.password, "bert")).toBe("mfa");
+    grantOf(await login.send({ code: codeAt(secret, now()) }));
+    node.clock.advance(30_000);
+    expect(await withPassword(next, "bert")).toBe("mfa");
   });
 
   it("stays set if there is no session after all, and the answer tells so to the audit log", async () => {
