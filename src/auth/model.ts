@@ -141,6 +141,8 @@ export interface Peer {
    * connection has none. Absent: nothing can be bound to this peer's connection.
    */
   readonly channelBinding?: (() => Uint8Array | undefined) | undefined;
+  /** True once nobody waits for the answer any more. Absent: not known. */
+  readonly isGone?: (() => boolean) | undefined;
   /** Of a socket, if a login provider reads headers of its upgrade. */
   readonly upgrade?: UpgradeHeaders | undefined;
 }

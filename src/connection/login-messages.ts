@@ -101,6 +101,7 @@ export class LoginMessages implements FlowHolder {
   /** A read of the flow's record is queued. */
   #readQueued = false;
   #tail: Promise<void> = Promise.resolve();
+  #isGone = false;
   #pending = 0;
 
   constructor(parts: LoginParts, host: LoginHost, phase: LoginPhase) {
@@ -177,6 +178,7 @@ export class LoginMessages implements FlowHolder {
 
   /** The socket is gone. A flow that is still open waits to be resumed. */
   gone(): void {
+    this.#isGone = true;
     this.#pollTimer.stop();
     this.#device.gone();
     if (this.#flow !== undefined) this.#parts.logins.detach(this.#flow.id, this);
@@ -280,7 +282,7 @@ export class LoginMessages implements FlowHolder {
     const flow = this.#own(message.flow_id);
     const answer = await this.#parts.logins.advance(
       { flowId: flow.id, flowSecret: flow.secret, input: message.user_input },
-      this.#host.peer,
+      { ...this.#host.peer, isGone: () => this.#isGone },
     );
     return this.#entered(answer, flow.requestId, false);
   }

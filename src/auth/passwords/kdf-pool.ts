@@ -19,6 +19,7 @@ interface Pending {
   readonly job: KdfJob;
   readonly resolve: (result: KdfResult) => void;
   readonly reject: (error: AuthError) => void;
+  readonly isGone: QueuePlace["isGone"];
 }
 
 /** A running job, with its promise and the queue share that it counts for. */
@@ -59,7 +60,7 @@ export class KdfPool {
    */
   run(job: KdfJob, place: QueuePlace): Promise<KdfResult> {
     return new Promise((resolve, reject) => {
-      const pending = { job, resolve, reject };
+      const pending = { job, resolve, reject, isGone: place.isGone };
       if (this.#closed) refuse(pending, closed());
       else if (this.#queue.offer(place, pending)) this.#dispatchWaiting();
       else refuse(pending, this.#overloaded());
@@ -78,8 +79,15 @@ export class KdfPool {
     while (!this.#closed && this.#running.size < this.#options.workers) {
       const next = this.#queue.take();
       if (next === undefined) return;
-      this.#dispatch(next.place, next.item);
+      // Or whoever sends passwords and leaves would delay others as much as whoever stays.
+      if (next.item.isGone?.() === true) this.#giveUp(next.place, next.item);
+      else this.#dispatch(next.place, next.item);
     }
+  }
+
+  #giveUp(place: QueuePlace, pending: Pending): void {
+    this.#queue.release(place);
+    refuse(pending, this.#overloaded());
   }
 
   #dispatch(place: QueuePlace, pending: Pending): void {

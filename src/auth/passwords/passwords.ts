@@ -44,6 +44,8 @@ export interface QueuePlace {
    * recently.
    */
   readonly reserved: boolean;
+  /** True if nobody waits for the result any more: then nothing is hashed, and the job is refused as `overloaded`. */
+  readonly isGone?: (() => boolean) | undefined;
 }
 
 /**

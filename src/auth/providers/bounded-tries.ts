@@ -14,9 +14,10 @@ const queueLimits = { total: 64, perKey: 4 };
 
 /** Callers of one address share a queue key, except those who logged in from it recently, or on the same device before. */
 export function queuePlaceOf(username: string, { peer, known, device }: ProviderContext): QueuePlace {
-  if (device !== undefined) return { key: `device ${device} ${username}`, reserved: true };
+  const { isGone } = peer;
+  if (device !== undefined) return { key: `device ${device} ${username}`, reserved: true, isGone };
   const share = addressShare(peer.address);
-  return { key: known ? `${share} ${username}` : share, reserved: known };
+  return { key: known ? `${share} ${username}` : share, reserved: known, isGone };
 }
 
 interface Waiting {

@@ -262,6 +262,22 @@ describe("the queue", () => {
     expect(second.filter((outcome) => outcome === "done")).toHaveLength(4);
   });
 
+  it("hashes nothing for somebody who has gone meanwhile", async () => {
+    const passwords = passwordsWith({ workers: 1 });
+    const verifier = await passwords.enrol("a lantern of my own", "k");
+    const { runs } = passwords.load();
+    let isGone = false;
+    const left = { key: "left", reserved: false, isGone: () => isGone };
+    const stayed = { key: "stayed", reserved: false };
+    const first = passwords.verify("a lantern of my own", verifier, stayed);
+    const others = [1, 2, 3].map(() => passwords.verify("a lantern of my own", verifier, left).catch(codeOf));
+    const last = passwords.verify("a lantern of my own", verifier, stayed);
+    isGone = true;
+    expect(await Promise.all([first, last])).toMatchObject([{ ok: true }, { ok: true }]);
+    expect(await Promise.all(others)).toEqual(["overloaded", "overloaded", "overloaded"]);
+    expect(passwords.load().runs - runs).toBe(2);
+  });
+
   it("serves keys in turn, so that a flood delays another by one job", async () => {
     const passwords = passwordsWith({ queueLimitPerKey: 8 });
     const order: string[] = [];
