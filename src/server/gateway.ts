@@ -224,6 +224,13 @@ class RunningGateway implements Gateway {
       log.info({ client_ids: ended }, "the configuration removed or narrowed clients: their sessions ended");
     await this.#parts.bound.start();
     this.#observe(this.#feed);
+    const agree = () =>
+      retryAtStartup("agree on the issuer", log, () =>
+        agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
+      );
+    // Nobody is served under an issuer that other nodes do not have. A port that the system chooses is known only afterwards.
+    const isIssuerKnown = config.port !== 0 || config.public_url !== null || config.tokens.issuer !== null;
+    if (isIssuerKnown) await agree();
     this.#listener = await transport.listen({
       host: config.host,
       port: config.port,
@@ -238,9 +245,7 @@ class RunningGateway implements Gateway {
       ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);
-    await retryAtStartup("agree on the issuer", log, () =>
-      agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
-    );
+    if (!isIssuerKnown) await agree();
     presence.start();
     this.#demandUpkeep = startDemandUpkeep({ ...this.authority, hub: connections.hub, log });
     health.enter("serving");

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { defineConfig } from "../../src/server/config/load.ts";
 import { agreeOnIssuer, IssuerError, issuerForCommands } from "../../src/server/issuer.ts";
+import { loadTransport } from "../../src/server/transports.ts";
+import type { Transport } from "../../src/transport/transport.ts";
 import { type OpenStore, openStore } from "../auth/tokens/installation.ts";
 import { type RunningGateway, startNode } from "../support/gateway.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -19,8 +21,14 @@ describe("nodes of one installation", () => {
     for (const node of running) await node.stop();
     await redis?.dispose();
   });
+  let listened = 0;
   const start = async (issuer: string) => {
-    const node = await startNode({ store: redis.url, tokens: { issuer } });
+    const ws = await loadTransport("ws", () => undefined);
+    const listen: Transport["listen"] = (options) => {
+      listened += 1;
+      return ws.listen(options);
+    };
+    const node = await startNode({ store: redis.url, tokens: { issuer } }, { transport: { ...ws, listen } });
     running.push(node);
     return node;
   };
@@ -29,6 +37,8 @@ describe("nodes of one installation", () => {
     const first = await start(here);
     const refused = await start(there).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(IssuerError);
+    // It has served nobody meanwhile.
+    expect(listened).toBe(1);
     expect(String(refused)).toMatch(/a\.example.*b\.example.*public_url/);
     const second = await start(here);
     await Promise.all([first.stop(), second.stop()]);
