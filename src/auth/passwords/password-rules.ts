@@ -24,12 +24,12 @@ export async function checkPassword(password: string, minLength: number): Promis
   if (await isCommonPassword(text)) throw refusal("Password is a common one, or a simple pattern");
 }
 
-/** Throws `invalid_password` for a password that is the login name, once or several times, with at most eight characters beside. */
+/** Throws `invalid_password` for a password that is the login name, once or several times, with at most four characters or eight digits and signs beside. */
 export function checkPasswordIsNotName(password: string, username: string): void {
   const folded = (text: string) => caseFolded(normalisePassword(text)).replaceAll(/[\s._-]+/g, "");
   const name = folded(username);
   const beside = folded(password).replaceAll(name, "");
-  if (name !== "" && folded(password) !== beside && beside.length <= 8)
+  if (name !== "" && folded(password) !== beside && /^(?:.{0,4}|\P{L}{0,8})$/su.test(beside))
     throw refusal("Password must not be the username");
 }
 
