@@ -1,9 +1,17 @@
 import type { Peer } from "../model.ts";
-import { stillAllowed } from "../oauth/authorization-request.ts";
+import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/authorization-request.ts";
 import type { Step } from "../store.ts";
 import type { FinishTools } from "./finish-login.ts";
-import type { VersionedFlow } from "./flow-record.ts";
+import type { Flow, VersionedFlow } from "./flow-record.ts";
 import type { Proof } from "./proof.ts";
+
+/** What the flow's request is allowed now; see `stillAllowed`. Older nodes do not write all of it. */
+export async function allowedNow(
+  tools: RequestTools,
+  { purpose, scope = null, resource = null, nonce = null, ...request }: Flow,
+): Promise<AllowedRequest> {
+  return await stillAllowed(tools, purpose, { ...request, scope, resource, nonce });
+}
 
 /**
  * Carries out what the provider has to do once the login has proved enough; see `LoginProvider.conclude`. `also` is
@@ -19,8 +27,8 @@ export async function concludedProof(
   peer: Peer,
 ): Promise<Proof | undefined> {
   if (pending === undefined) return proof;
-  const { purpose, clientId, requestUri, scope = null, resource = null, nonce = null, ...request } = flow;
-  await stillAllowed(tools, purpose, { ...request, clientId, scope, resource, nonce });
+  await allowedNow(tools, flow);
+  const { clientId, requestUri } = flow;
   if (requestUri != null && clientId !== null) await tools.pushed.read(requestUri, clientId);
   const provider = tools.registry.find(...flow.handler);
   const evidence = await provider?.conclude?.(pending, { evidence: proof.evidence, peer, also });

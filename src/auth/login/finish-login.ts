@@ -6,7 +6,7 @@ import type { FactorDemands } from "../factors/demands.ts";
 import type { Factor } from "../factors/factor.ts";
 import type { FactorProofs } from "../factors/factor-proofs.ts";
 import type { Peer, User } from "../model.ts";
-import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/authorization-request.ts";
+import type { AllowedRequest, RequestTools } from "../oauth/authorization-request.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { NewSession, Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
@@ -17,7 +17,7 @@ import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
 import type { Person } from "../users/person.ts";
 import { userStatusChecks } from "../users/user-record.ts";
-import { concludedProof } from "./conclude-login.ts";
+import { allowedNow, concludedProof } from "./conclude-login.ts";
 import { findPerson, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
 import { finishStepUp, withLevelOf } from "./finish-step-up.ts";
@@ -147,12 +147,11 @@ async function finishFor(
   peer: Peer,
   { decidedOn, demand }: { readonly decidedOn: Checks; readonly demand: Demand },
 ): Promise<LoginOutcome> {
-  const { purpose, scope = null, resource = null, nonce = null, ...flow } = at.flow;
-  const allowed = await stillAllowed(tools, purpose, { ...flow, scope, resource, nonce });
+  const allowed = await allowedNow(tools, at.flow);
   const ofClient = allowed.client === undefined ? [] : clientChecks(allowed.client);
   const also = mergeSteps(endFlowStep(at), { check: [...decidedOn, ...demand.checks, ...ofClient] });
   const result =
-    purpose === "code"
+    at.flow.purpose === "code"
       ? await finishWithCode(tools, at.flow, allowed, proof, person, also)
       : await finishWithSession(tools, at.flow, allowed, proof, person, peer, { demand, also });
   return { kind: "granted", result };

@@ -5,8 +5,12 @@ import { AuthError } from "../errors.ts";
 
 /** Nobody's list has the words that come to mind here. */
 const ownWords = [
-  ...["gatehouse", "homeassistant", "hassio", "dashboard"],
-  ...["correcthorsebatterystaple", "thequickbrownfox"],
+  "gatehouse",
+  "homeassistant",
+  "hassio",
+  "dashboard",
+  "correcthorsebatterystaple",
+  "thequickbrownfox",
 ];
 /** What people put between words: everything that is neither a letter nor a digit, and what nobody sees. */
 const separators = /[^\p{L}\p{N}]+/gu;
@@ -15,30 +19,24 @@ const added = /^([\d\p{P}\p{S}\p{Cf}]*).*?((?<![\d\p{P}\p{S}\p{Cf}])[\d\p{P}\p{S
 const mostAdded = 8;
 /** Rows of keys (also of German and French keyboards), the alphabet and the digits, there and back, as often as people go on with them. */
 const rows = [
-  ...[
-    "abcdefghijklmnopqrstuvwxyz",
-    "1234567890",
-    "0123456789",
-    "aabbccddeeffgghhiijjkkllmmnnoopp",
-    "11223344556677889900",
-  ],
-  ...[
-    "qwertyuiop",
-    "asdfghjkl",
-    "zxcvbnm",
-    "qwertyuiopasdfghjklzxcvbnm",
-    "1q2w3e4r5t6y7u8i9o0p",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik",
-  ],
-  ...[
-    "qwertzuiop",
-    "yxcvbnm",
-    "qwertzuiopasdfghjklyxcvbnm",
-    "azertyuiop",
-    "qsdfghjklm",
-    "wxcvbn",
-    "azertyuiopqsdfghjklmwxcvbn",
-  ],
+  "abcdefghijklmnopqrstuvwxyz",
+  "1234567890",
+  "0123456789",
+  "aabbccddeeffgghhiijjkkllmmnnoopp",
+  "11223344556677889900",
+  "qwertyuiop",
+  "asdfghjkl",
+  "zxcvbnm",
+  "qwertyuiopasdfghjklzxcvbnm",
+  "1q2w3e4r5t6y7u8i9o0p",
+  "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik",
+  "qwertzuiop",
+  "yxcvbnm",
+  "qwertzuiopasdfghjklyxcvbnm",
+  "azertyuiop",
+  "qsdfghjklm",
+  "wxcvbn",
+  "azertyuiopqsdfghjklmwxcvbn",
 ];
 const runs = rows.flatMap((row) => [row, [...row].reverse().join("")]).map((row) => row.repeat(8));
 
